@@ -1,0 +1,46 @@
+# make lab opens the course, make test checks all of it; both set up .venv first. `make help` lists the rest.
+SHELL := /bin/bash
+BIN := .venv/bin
+CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
+NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
+
+.PHONY: help lab test check bench notebooks site clean
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
+
+lab: .venv/ready  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
+	$(BIN)/jupyter-lab $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
+
+test: check      ## every check: lint, unit tests, every chapter, the browser
+	$(BIN)/python -m pytest tests -m browser
+
+check: .venv/ready  ## every check but the browser's
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests -m "not browser" -n 2 --dist loadfile
+	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 -n 2 --dist loadfile $(CHAPTERS)
+
+bench: .venv/ready  ## measure speed, side by side, on this machine
+	$(BIN)/python -m tests.benchmarks
+
+notebooks: .venv/ready  ## run every chapter (or CHAPTERS="notebooks/03_backward.ipynb") and store its outputs
+	$(BIN)/python .ci/execute.py $(CHAPTERS)
+
+site: .venv/ready  ## export the chapters to build/site, explorables alive without a kernel
+	$(BIN)/python .ci/site.py $(CHAPTERS)
+
+clean:           ## remove what the other targets made
+	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment: environment.yml's pip section in a virtual environment, installed again only when its files change.
+.venv/ready: environment.yml pyproject.toml
+	@for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	  if $$p -c '$(NEEDS)' 2>/dev/null; then exec $$p -m venv .venv; fi; done; \
+	echo "This course needs Python 3.11 or newer with its venv module; python3 here is $$(python3 --version 2>&1 | tail -1). Install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1
+	sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@

@@ -1,0 +1,90 @@
+"""Recurrent cells: their parameters, how these are drawn, and one step. Time lives elsewhere.
+
+The same step serves NumPy and JAX: it asks its arrays which library they belong to.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+
+class ElmanParams(NamedTuple):
+    """The parameters of an Elman net, or anything of their shape: a gradient, a velocity, a difference.
+
+    A NamedTuple of arrays is a pytree already: JAX can differentiate with respect to it as it is.
+
+    Source: Elman (1990), Finding structure in time, Cognitive Science 14, figure 2.
+    """
+
+    W_xh: Float[np.ndarray, "D H"]  # input to hidden
+    W_hh: Float[np.ndarray, "H H"]  # hidden to hidden: the recurrence
+    b_h: Float[np.ndarray, " H"]  # hidden bias
+    W_hy: Float[np.ndarray, "H K"]  # hidden to output
+    b_y: Float[np.ndarray, " K"]  # output bias
+    h0: Float[np.ndarray, " H"]  # the state before the first step, trained like the rest
+
+
+def init_elman(
+    D: int, H: int, K: int, *, rng: np.random.Generator, gain: float = 1.0, dtype: type = np.float64
+) -> ElmanParams:
+    """Draw the parameters of an Elman net: weights ~ N(0, gain² / fan-in), biases and h0 zero.
+
+    Args:
+        D: inputs a step.
+        H: hidden units.
+        K: outputs a step.
+        rng: the source of randomness.
+        gain: standard deviation of a unit's summed input when its inputs have variance one. Near 1 the recurrent
+            matrix has a spectral radius near 1.
+        dtype: np.float64 to check gradients, np.float32 to train in half the time.
+
+    Returns:
+        `ElmanParams` of NumPy arrays.
+
+    Raises:
+        ValueError: a size below 1.
+
+    Example:
+        >>> init_elman(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape
+        (16, 16)
+
+    Source: LeCun, Bottou, Orr, Müller (1998), Efficient BackProp, section 4.6.
+    """
+    for name, size in {"D": D, "H": H, "K": K}.items():
+        if size < 1:
+            raise ValueError(f"init_elman: {name} must be at least 1, got {size}. The order is (D, H, K).")
+
+    def weights(fan_in, fan_out):
+        return (rng.standard_normal((fan_in, fan_out)) * gain / np.sqrt(fan_in)).astype(dtype)
+
+    def zeros(size):
+        return np.zeros(size, dtype)
+
+    return ElmanParams(weights(D, H), weights(H, H), zeros(H), weights(H, K), zeros(K), zeros(H))
+
+
+def elman_step(
+    params: ElmanParams, x: Shaped[np.ndarray, "B D"], h: Shaped[np.ndarray, "B H"]
+) -> tuple[Shaped[np.ndarray, "B K"], Shaped[np.ndarray, "B H"]]:
+    """Take one step: h' = tanh(x W_xh + h W_hh + b_h), y = h' W_hy + b_y.
+
+    Args:
+        params: the parameters, of NumPy or JAX arrays.
+        x: (B, D), this step's inputs.
+        h: (B, H), the state that the step before left behind.
+
+    Returns:
+        `(y, h')`: outputs (B, K) and the new state (B, H).
+
+    Example:
+        >>> params = init_elman(3, 16, 2, rng=np.random.default_rng(0))
+        >>> y, h = elman_step(params, np.ones((5, 3)), np.zeros((5, 16)))
+        >>> y.shape, h.shape
+        ((5, 2), (5, 16))
+
+    Source: Elman (1990), figure 2; in the notation of Pascanu, Mikolov, Bengio (2013), equation 2, tanh taken last.
+    """
+    a = x @ params.W_xh + h @ params.W_hh + params.b_h  # (B, H), the pre-activation
+    h = a.__array_namespace__().tanh(a)
+    return h @ params.W_hy + params.b_y, h

@@ -1,0 +1,187 @@
+"""Is this gradient right? Central differences as the judge, and a comparison that names the parameter that is wrong."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+
+def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float = 1e-5) -> Any:
+    """Estimate the gradient of a loss by central differences, (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε, entry by entry.
+
+    Two evaluations an entry, in float64: slow, and hard to get wrong. The error is about ε² |L'''| / 6 from the curve and
+    1e-16 |L| / ε from rounding; ε = 1e-5 is near the best for losses and parameters of order one.
+
+    Args:
+        loss: parameters to a number, pure.
+        params: any pytree of real arrays; it is copied, not changed.
+        step: ε, in the parameters' units.
+
+    Returns:
+        The gradient, a pytree like `params` in float64.
+
+    Raises:
+        ValueError: a step that is not positive, a loss that is no single number or not finite.
+        TypeError: a loss computed in float32, whose rounding would drown the difference.
+
+    Example:
+        >>> finite_differences(lambda p: (p["w"] ** 2).sum(), {"w": np.array([1.0, 3.0])})["w"].round(6)
+        array([2., 6.])
+
+    Source: Press et al. (2007), Numerical Recipes, section 5.7.
+    """
+    if not step > 0:
+        raise ValueError(f"finite_differences: step must be positive, got {step}. Try 1e-5.")
+    leaves, structure = jax.tree.flatten(params)
+    leaves = [np.array(leaf, np.float64) for leaf in leaves]
+    names = _names(params)
+
+    def value(leaf_name, index):
+        result = np.asarray(loss(jax.tree.unflatten(structure, leaves)))
+        where = f"finite_differences: at {leaf_name}[{', '.join(map(str, index))}] ± {step:g} the loss must be"
+        if result.shape != ():
+            raise ValueError(f"{where} one number, got shape {result.shape}. Try summing it.")
+        if result.dtype != np.float64:
+            hint = 'Try jax.config.update("jax_enable_x64", True), or float64 inputs.'
+            raise TypeError(f"{where} float64, got {result.dtype}. {hint}")
+        if not np.isfinite(result):
+            raise ValueError(f"{where} finite, got {result}. Try smaller parameters or a smaller step.")
+        return float(result)
+
+    grads = []
+    for name, leaf in zip(names, leaves, strict=True):
+        grad = np.empty_like(leaf)
+        for index in np.ndindex(leaf.shape):
+            centre = leaf[index]
+            leaf[index] = centre + step
+            above = value(name, index)
+            leaf[index] = centre - step
+            below = value(name, index)
+            leaf[index] = centre
+            grad[index] = (above - below) / (2 * step)
+        grads.append(grad)
+    return jax.tree.unflatten(structure, grads)
+
+
+class Row(NamedTuple):
+    """How one parameter's two gradients compare."""
+
+    name: str  # the parameter
+    absolute: float  # max |a - b|, in the gradient's units
+    relative: float  # max |a - b| / max(|a|, |b|): 0 equal, 2 opposite
+    angle: float  # between the two as vectors, in degrees; NaN where one of them is zero
+    length: float  # |a| / |b|
+    verdict: str  # "agree", "opposite", "scaled by ...", "one is zero" or "differ"
+
+
+class Comparison(NamedTuple):
+    """Two gradients compared, a row for each parameter; prints as a table, and as an HTML table in a notebook."""
+
+    rows: tuple[Row, ...]
+    tolerance: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether every parameter agrees."""
+        return all(row.verdict == "agree" for row in self.rows)
+
+    def __getitem__(self, key):
+        """Look a row up by its parameter's name; by position as any tuple."""
+        if isinstance(key, str):
+            return {row.name: row for row in self.rows}[key]
+        return tuple.__getitem__(self, key)
+
+    def __str__(self) -> str:
+        """Write the table in plain text."""
+        width = max(9, *(len(row.name) for row in self.rows))
+        head = f"{'parameter':<{width}}  {'max |a-b|':>9}  {'relative':>9}  {'angle':>8}  verdict"
+        return "\n".join([head, *(f"{row.name:<{width}}  " + "  ".join(_cells(row)) for row in self.rows)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{h}</th>" for h in ("parameter", "max |a−b|", "relative", "angle", "verdict"))
+        body = "".join(
+            f"<tr><td><code>{escape(row.name)}</code></td>"
+            + "".join(f"<td>{cell.strip()}</td>" for cell in _cells(row)[:-1])
+            + f"<td>{'✓' if row.verdict == 'agree' else '✗'} {escape(row.verdict)}</td></tr>"
+            for row in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def compare(a: Any, b: Any, *, tolerance: float = 1e-6) -> Comparison:
+    """Compare two gradients parameter by parameter: max |a − b|, max |a − b| / max(|a|, |b|), and the angle between them.
+
+    Nothing is summed with its sign, so nothing can cancel.
+
+    Args:
+        a: a gradient, any pytree of real arrays.
+        b: another of the same structure and shapes.
+        tolerance: the relative error up to which two gradients agree. 1e-6 suits central differences, 1e-10 two exact methods in
+            float64, 1e-4 float32.
+
+    Returns:
+        A `Comparison`, whose `rows` hold the numbers, `agree` the verdict on the whole, and `["W_hh"]` one parameter's row.
+
+    Raises:
+        ValueError: structures or shapes that differ.
+
+    Example:
+        >>> compare({"w": np.array([1.0, 2.0])}, {"w": np.array([2.0, 4.0])})["w"].verdict
+        'scaled by 0.5'
+
+    Source: the relative error is that of Karpathy's CS231n notes on gradient checks, taken over a whole parameter.
+    """
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        raise ValueError(
+            f"compare: both gradients must have one structure, got {jax.tree.structure(a)} and {jax.tree.structure(b)}. "
+            "Is one of them a different NamedTuple, or short of a parameter?"
+        )
+    rows = []
+    for name, x, y in zip(_names(a), jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        if x.shape != y.shape:
+            raise ValueError(
+                f"compare: {name} must have one shape, got {x.shape} and {y.shape}. Is a sum over an axis missing?"
+            )
+        rows.append(_row(name, x, y, tolerance))
+    return Comparison(tuple(rows), tolerance)
+
+
+def _row(name, x, y, tolerance):
+    scale = max(np.abs(x).max(initial=0.0), np.abs(y).max(initial=0.0))
+    absolute = np.abs(x - y).max(initial=0.0)
+    relative = absolute / scale if scale > 0 else 0.0
+    u, v = (z / scale if scale > 0 else z for z in (x, y))  # no square overflows or underflows
+    nu, nv = np.linalg.norm(u), np.linalg.norm(v)
+    if nu == 0 or nv == 0:
+        angle, length = np.nan, 1.0 if nu == nv else (np.inf if nv == 0 else 0.0)
+        verdict = "agree" if nu == nv else "one is zero"
+        return Row(name, absolute, relative, angle, length, verdict)
+    u, v = u / nu, v / nv
+    angle = np.degrees(
+        2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))
+    )  # exact near 0, where arccos is not
+    if relative <= tolerance:
+        verdict = "agree"
+    elif angle <= np.degrees(tolerance):
+        verdict = f"scaled by {nu / nv:.4g}"
+    elif angle >= 180 - np.degrees(tolerance):
+        verdict = "opposite" if abs(nu / nv - 1) <= tolerance else f"scaled by {-nu / nv:.4g}"
+    else:
+        verdict = "differ"
+    return Row(name, float(absolute), float(relative), float(angle), float(nu / nv), verdict)
+
+
+def _cells(row):
+    angle = "-" if np.isnan(row.angle) else f"{row.angle:.2g}°"
+    return f"{row.absolute:9.1e}", f"{row.relative:9.1e}", f"{angle:>8}", row.verdict
+
+
+def _names(tree):
+    return [
+        jax.tree_util.keystr(path, simple=True, separator=".") or "value" for path, _ in jax.tree.leaves_with_path(tree)
+    ]

@@ -1,0 +1,190 @@
+"""Losses: outputs and targets to one number, and its gradient with respect to the outputs.
+
+Every loss here is a weighted sum over steps, L = Σ_{t,b} w_tb ℓ_tb, and the weights say which sum: by default w = 1/(TB), the
+mean over all steps; ones give the plain sum; a mask divided by its own sum gives the mean over the steps that count.
+
+Each loss is written once and serves NumPy and JAX alike, because both speak the array-API standard. The gradients are by hand, in
+NumPy; `jax.grad` of the loss is their second opinion.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from rnnlib.validation import require_floating, require_shape
+
+
+def softmax(ys: Shaped[np.ndarray, "*steps K"]) -> Shaped[np.ndarray, "*steps K"]:
+    """Turn outputs into probabilities: p_k = exp(y_k) / Σ_j exp(y_j), over the last axis.
+
+    The largest output is subtracted first, which changes nothing but keeps exp from overflowing.
+
+    Args:
+        ys: (..., K), outputs of any size, in nats up to a constant.
+
+    Returns:
+        Probabilities of the same shape, which sum to one over the last axis.
+
+    Example:
+        >>> softmax(np.array([0.0, np.log(3.0)]))
+        array([0.25, 0.75])
+
+    Source: Bridle (1990), Probabilistic interpretation of feedforward classification network outputs, equation 3.
+    """
+    exp = ys.__array_namespace__().exp(ys - ys.max(axis=-1, keepdims=True))
+    return exp / exp.sum(axis=-1, keepdims=True)
+
+
+def softmax_cross_entropy(
+    ys: Float[np.ndarray, "T B K"],
+    targets: Int[np.ndarray, "T B"],
+    weights: Shaped[np.ndarray, "T B"] | None = None,
+) -> Shaped[np.ndarray, ""] | float:
+    """Score predicted symbols: L = Σ_{t,b} w_tb (log Σ_j exp y_tbj − y_tb,target), in nats.
+
+    Args:
+        ys: (T, B, K), unnormalised log-probabilities.
+        targets: (T, B), the symbol that came, 0 ... K−1.
+        weights: (T, B), what each step counts; None for the mean over all steps.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: shapes that disagree, or a target outside 0 ... K−1.
+        TypeError: outputs that are not floating point, targets that are not integers.
+
+    Example:
+        >>> float(softmax_cross_entropy(np.zeros((5, 2, 4)), np.ones((5, 2), int)).round(6))  # log 4: it knows nothing
+        1.386294
+
+    Source: Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2.3.
+    """
+    _check_symbols("softmax_cross_entropy", ys, targets, weights)
+    xp = ys.__array_namespace__()
+    shifted = ys - ys.max(axis=-1, keepdims=True)
+    log_total = xp.log(xp.exp(shifted).sum(axis=-1))
+    own = xp.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
+    return (_weights(weights, targets) * (log_total - own)).sum()
+
+
+def softmax_cross_entropy_grad(
+    ys: Float[np.ndarray, "T B K"],
+    targets: Int[np.ndarray, "T B"],
+    weights: Shaped[np.ndarray, "T B"] | None = None,
+) -> Float[np.ndarray, "T B K"]:
+    """Differentiate `softmax_cross_entropy` by its outputs: dL/dy_tb = w_tb (softmax(y_tb) − onehot(target_tb)).
+
+    Args:
+        ys: (T, B, K), as for the loss.
+        targets: (T, B), as for the loss.
+        weights: (T, B) or None, as for the loss.
+
+    Returns:
+        dL/dys (T, B, K), in the floating-point type of `ys`.
+
+    Raises:
+        ValueError: as for the loss.
+        TypeError: as for the loss.
+
+    Example:
+        >>> softmax_cross_entropy_grad(np.zeros((1, 1, 2)), np.array([[1]]))
+        array([[[ 0.5, -0.5]]])
+
+    Source: Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2.3.
+    """
+    _check_symbols("softmax_cross_entropy_grad", ys, targets, weights)
+    d_ys = softmax(ys)
+    T, B, _ = ys.shape
+    d_ys[np.arange(T)[:, None], np.arange(B), targets] -= 1
+    return d_ys * np.asarray(_weights(weights, targets), ys.dtype)[..., None]
+
+
+def squared_error(
+    ys: Float[np.ndarray, "T B K"],
+    targets: Float[np.ndarray, "T B K"],
+    weights: Shaped[np.ndarray, "T B"] | None = None,
+) -> Shaped[np.ndarray, ""] | float:
+    """Score real-valued outputs: L = Σ_{t,b} w_tb ½ ‖y_tb − target_tb‖².
+
+    Args:
+        ys: (T, B, K), outputs.
+        targets: (T, B, K), what they should have been, in the same units.
+        weights: (T, B), what each step counts; None for the mean over all steps.
+
+    Returns:
+        The loss, a scalar, in the square of the outputs' units.
+
+    Raises:
+        ValueError: shapes that disagree.
+        TypeError: arrays that are not floating point.
+
+    Example:
+        >>> float(squared_error(np.ones((5, 2, 3)), np.zeros((5, 2, 3))))  # half of 1² + 1² + 1² at each step
+        1.5
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, equation 5.11.
+    """
+    _check_values("squared_error", ys, targets, weights)
+    return (_weights(weights, ys[..., 0]) * ((ys - targets) ** 2).sum(axis=-1)).sum() / 2
+
+
+def squared_error_grad(
+    ys: Float[np.ndarray, "T B K"],
+    targets: Float[np.ndarray, "T B K"],
+    weights: Shaped[np.ndarray, "T B"] | None = None,
+) -> Float[np.ndarray, "T B K"]:
+    """Differentiate `squared_error` by its outputs: dL/dy_tb = w_tb (y_tb − target_tb).
+
+    Args:
+        ys: (T, B, K), as for the loss.
+        targets: (T, B, K), as for the loss.
+        weights: (T, B) or None, as for the loss.
+
+    Returns:
+        dL/dys (T, B, K), in the floating-point type of `ys`.
+
+    Raises:
+        ValueError: as for the loss.
+        TypeError: as for the loss.
+
+    Example:
+        >>> squared_error_grad(np.ones((1, 2, 1)), np.zeros((1, 2, 1))).ravel()
+        array([0.5, 0.5])
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, equation 5.18.
+    """
+    _check_values("squared_error_grad", ys, targets, weights)
+    return (ys - targets) * np.asarray(_weights(weights, ys[..., 0]), ys.dtype)[..., None]
+
+
+def _weights(weights, steps):
+    """The weight of each step: the caller's, or one over the number of steps."""
+    return 1 / steps.size if weights is None else weights
+
+
+def _check_steps(where, ys, weights):
+    require_floating(where, ys=ys)
+    require_shape(where, "ys", ys, ("T", "B", "K"), match="(time, batch, outputs)", hint="Is an axis missing?")
+    if weights is not None:
+        hint = "Are time and batch swapped?"
+        require_shape(where, "weights", weights, ys.shape[:2], match=f"to match ys {ys.shape}", hint=hint)
+
+
+def _check_values(where, ys, targets, weights):
+    _check_steps(where, ys, weights)
+    require_floating(where, targets=targets)
+    hint = "Are time and batch swapped?"
+    require_shape(where, "targets", targets, ys.shape, match=f"to match ys {ys.shape}", hint=hint)
+
+
+def _check_symbols(where, ys, targets, weights):
+    _check_steps(where, ys, weights)
+    hint = "Are time and batch swapped, or the targets one-hot already? Try targets.argmax(-1)."
+    require_shape(where, "targets", targets, ys.shape[:2], match=f"to match ys {ys.shape}", hint=hint)
+    if not np.issubdtype(targets.dtype, np.integer):
+        raise TypeError(f"{where}: targets must be integers (symbols), got {targets.dtype}. Try targets.astype(int).")
+    if isinstance(targets, np.ndarray) and not (targets.min() >= 0 and targets.max() < ys.shape[-1]):
+        raise ValueError(
+            f"{where}: targets must lie in 0 ... {ys.shape[-1] - 1} for {ys.shape[-1]} outputs, "
+            f"got {targets.min()} ... {targets.max()}. Do the symbols count from 1, or has ys too few columns?"
+        )

@@ -1,0 +1,83 @@
+"""Bad input, answered in one line: where it was, what was expected, what came, and what to try."""
+
+import numpy as np
+
+
+def require_floating(where: str, **arrays) -> None:
+    """Raise a `TypeError` unless every array holds floating-point numbers.
+
+    Args:
+        where: the function that asks, named at the start of the message.
+        **arrays: the arrays, by the names that their caller knows.
+
+    Raises:
+        TypeError: an array holds integers, booleans or objects.
+
+    Example:
+        >>> require_floating("forward", xs=np.zeros((2, 1, 3)))
+    """
+    for name, array in arrays.items():
+        dtype = getattr(array, "dtype", None)
+        if dtype is None:
+            raise TypeError(f"{where}: {name} must be an array, got {type(array).__name__}. Try np.asarray({name}).")
+        if not np.issubdtype(dtype, np.floating):
+            raise TypeError(
+                f"{where}: {name} must hold floating-point numbers, got {dtype}. "
+                f"Symbols become vectors with datasets.one_hot({name}, D); numbers with {name}.astype(float)."
+            )
+
+
+def require_finite(where: str, **arrays) -> None:
+    """Raise a `ValueError` that points at the first NaN or infinity.
+
+    Args:
+        where: the function that asks.
+        **arrays: floating-point arrays by name.
+
+    Raises:
+        ValueError: some entry is NaN or infinite.
+
+    Example:
+        >>> require_finite("forward", xs=np.ones(3))
+    """
+    for name, array in arrays.items():
+        finite = np.isfinite(array)
+        if not finite.all():
+            at = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise ValueError(
+                f"{where}: {name} must be finite, got {array[at]} at {name}[{', '.join(map(str, at))}]. "
+                f"Try np.isfinite({name}) upstream to see where it first appears."
+            )
+
+
+def require_shape(where: str, name: str, array, expected: tuple, *, match: str, hint: str = "") -> None:
+    """Raise a `ValueError` unless the shape is the expected one; letters in `expected` stand for any size of at least 1.
+
+    Args:
+        where: the function that asks.
+        name: the name of the array.
+        array: the array itself.
+        expected: sizes as numbers, or axis letters where any size will do, such as ("T", "B", 3).
+        match: what the shape has to agree with, in words.
+        hint: what to try.
+
+    Raises:
+        ValueError: another number of axes, another size, or an axis of length 0.
+
+    Example:
+        >>> require_shape("forward", "xs", np.zeros((5, 1, 3)), ("T", "B", 3), match="to match W_xh (3, 16)")
+    """
+    got = tuple(array.shape)
+    fits = len(got) == len(expected) and all(
+        size >= 1 if isinstance(want, str) else size == want for want, size in zip(expected, got, strict=True)
+    )
+    if not fits:
+        shape = f"({', '.join(map(str, expected))}{',' if len(expected) == 1 else ''})"
+        empty = (
+            ""
+            if 0 not in got
+            else f" {expected[got.index(0)]} must be at least 1."
+            if len(got) == len(expected)
+            else ""
+        )
+        raise ValueError(f"{where}: {name} must be {shape} {match}, got {got}.{empty} {hint}".rstrip())
