@@ -3,10 +3,10 @@
 The same step serves NumPy and JAX: it asks its arrays which library they belong to.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 
 class ElmanParams(NamedTuple):
@@ -17,12 +17,12 @@ class ElmanParams(NamedTuple):
     Source: Elman (1990), Finding structure in time, Cognitive Science 14, figure 2.
     """
 
-    W_xh: Float[np.ndarray, "D H"]  # input to hidden
-    W_hh: Float[np.ndarray, "H H"]  # hidden to hidden: the recurrence
-    b_h: Float[np.ndarray, " H"]  # hidden bias
-    W_hy: Float[np.ndarray, "H K"]  # hidden to output
-    b_y: Float[np.ndarray, " K"]  # output bias
-    h0: Float[np.ndarray, " H"]  # the state before the first step, trained like the rest
+    W_xh: Float[Any, "D H"]  # input to hidden
+    W_hh: Float[Any, "H H"]  # hidden to hidden: the recurrence
+    b_h: Float[Any, " H"]  # hidden bias
+    W_hy: Float[Any, "H K"]  # hidden to output
+    b_y: Float[Any, " K"]  # output bias
+    h0: Float[Any, " H"]  # the state before the first step, trained like the rest
 
 
 def init_elman(
@@ -65,17 +65,17 @@ def init_elman(
 
 
 def elman_step(
-    params: ElmanParams, x: Shaped[np.ndarray, "B D"], h: Shaped[np.ndarray, "B H"]
-) -> tuple[Shaped[np.ndarray, "B K"], Shaped[np.ndarray, "B H"]]:
+    params: ElmanParams, x: Float[Any, "*batch D"], h: Float[Any, "*batch H"]
+) -> tuple[Float[Any, "*batch K"], Float[Any, "*batch H"]]:
     """Take one step: h' = tanh(x W_xh + h W_hh + b_h), y = h' W_hy + b_y.
 
     Args:
         params: the parameters, of NumPy or JAX arrays.
-        x: (B, D), this step's inputs.
-        h: (B, H), the state that the step before left behind.
+        x: (B, D), this step's inputs; or (D,), those of a single sequence, as under `jax.vmap`.
+        h: (B, H) or (H,), the state that the step before left behind.
 
     Returns:
-        `(y, h')`: outputs (B, K) and the new state (B, H).
+        `(y, h')`: outputs (B, K) or (K,), and the new state, of the shape of `h`.
 
     Example:
         >>> params = init_elman(3, 16, 2, rng=np.random.default_rng(0))

@@ -23,7 +23,7 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
         The gradient, a pytree like `params` in float64.
 
     Raises:
-        ValueError: a step that is not positive, a loss that is no single number or not finite.
+        ValueError: a step that is not positive or lost beside a large parameter, a loss that is no single number or not finite.
         TypeError: a loss computed in float32, whose rounding would drown the difference.
 
     Example:
@@ -38,31 +38,39 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
     leaves = [np.array(leaf, np.float64) for leaf in leaves]
     names = _names(params)
 
-    def value(leaf_name, index):
-        result = np.asarray(loss(jax.tree.unflatten(structure, leaves)))
-        where = f"finite_differences: at {leaf_name}[{', '.join(map(str, index))}] ± {step:g} the loss must be"
-        if result.shape != ():
-            raise ValueError(f"{where} one number, got shape {result.shape}. Try summing it.")
-        if result.dtype != np.float64:
-            hint = 'Try jax.config.update("jax_enable_x64", True), or float64 inputs.'
-            raise TypeError(f"{where} float64, got {result.dtype}. {hint}")
-        if not np.isfinite(result):
-            raise ValueError(f"{where} finite, got {result}. Try smaller parameters or a smaller step.")
-        return float(result)
+    def value(entry):
+        where = f"finite_differences: at {entry} ± {step:g} the loss must be"
+        return _one_number(loss(jax.tree.unflatten(structure, leaves)), where)
 
     grads = []
     for name, leaf in zip(names, leaves, strict=True):
         grad = np.empty_like(leaf)
         for index in np.ndindex(leaf.shape):
+            entry = f"{name}[{', '.join(map(str, index))}]" if index else name
             centre = leaf[index]
-            leaf[index] = centre + step
-            above = value(name, index)
-            leaf[index] = centre - step
-            below = value(name, index)
+            up, down = centre + step, centre - step  # their distance is 2ε, but for rounding
+            if up == down:
+                raise ValueError(f"finite_differences: {entry} = {centre:g} ± {step:g} must differ. Try a larger step.")
+            leaf[index] = up
+            above = value(entry)
+            leaf[index] = down
+            below = value(entry)
             leaf[index] = centre
-            grad[index] = (above - below) / (2 * step)
+            grad[index] = (above - below) / (up - down)
         grads.append(grad)
     return jax.tree.unflatten(structure, grads)
+
+
+def _one_number(loss, where):
+    loss = np.asarray(loss)
+    if loss.shape != ():
+        raise ValueError(f"{where} one number, got shape {loss.shape}. Try summing it.")
+    if loss.dtype != np.float64:
+        hint = 'Try jax.config.update("jax_enable_x64", True), or float64 inputs.'
+        raise TypeError(f"{where} float64, got {loss.dtype}. {hint}")
+    if not np.isfinite(loss):
+        raise ValueError(f"{where} finite, got {loss}. Try smaller parameters or a smaller step.")
+    return float(loss)
 
 
 class Row(NamedTuple):
@@ -71,9 +79,9 @@ class Row(NamedTuple):
     name: str  # the parameter
     absolute: float  # max |a - b|, in the gradient's units
     relative: float  # max |a - b| / max(|a|, |b|): 0 equal, 2 opposite
-    angle: float  # between the two as vectors, in degrees; NaN where one of them is zero
+    angle: float  # between the two as vectors, in degrees; NaN where one of them has no direction
     length: float  # |a| / |b|
-    verdict: str  # "agree", "opposite", "scaled by ...", "one is zero" or "differ"
+    verdict: str  # "agree", "opposite", "scaled by ...", "one is zero", "not finite" or "differ"
 
 
 class Comparison(NamedTuple):
@@ -89,13 +97,16 @@ class Comparison(NamedTuple):
 
     def __getitem__(self, key):
         """Look a row up by its parameter's name; by position as any tuple."""
-        if isinstance(key, str):
-            return {row.name: row for row in self.rows}[key]
-        return tuple.__getitem__(self, key)
+        if not isinstance(key, str):
+            return tuple.__getitem__(self, key)
+        rows = {row.name: row for row in self.rows}
+        if key not in rows:
+            raise KeyError(f"Comparison: the parameter must be one of {', '.join(rows)}, got {key!r}.")
+        return rows[key]
 
     def __str__(self) -> str:
         """Write the table in plain text."""
-        width = max(9, *(len(row.name) for row in self.rows))
+        width = max([9, *(len(row.name) for row in self.rows)])
         head = f"{'parameter':<{width}}  {'max |a-b|':>9}  {'relative':>9}  {'angle':>8}  verdict"
         return "\n".join([head, *(f"{row.name:<{width}}  " + "  ".join(_cells(row)) for row in self.rows)])
 
@@ -152,28 +163,33 @@ def compare(a: Any, b: Any, *, tolerance: float = 1e-6) -> Comparison:
 
 
 def _row(name, x, y, tolerance):
-    scale = max(np.abs(x).max(initial=0.0), np.abs(y).max(initial=0.0))
-    absolute = np.abs(x - y).max(initial=0.0)
-    relative = absolute / scale if scale > 0 else 0.0
-    u, v = (z / scale if scale > 0 else z for z in (x, y))  # no square overflows or underflows
-    nu, nv = np.linalg.norm(u), np.linalg.norm(v)
-    if nu == 0 or nv == 0:
-        angle, length = np.nan, 1.0 if nu == nv else (np.inf if nv == 0 else 0.0)
-        verdict = "agree" if nu == nv else "one is zero"
-        return Row(name, absolute, relative, angle, length, verdict)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return Row(name, np.nan, np.nan, np.nan, np.nan, "not finite")
+    a, b = (float(np.abs(z).max(initial=0.0)) for z in (x, y))
+    if a == 0 or b == 0:
+        length = 1.0 if a == b else 0.0 if a == 0 else np.inf
+        return Row(name, max(a, b), float(a != b), np.nan, length, "agree" if a == b else "one is zero")
+    with np.errstate(over="ignore"):
+        absolute = float(np.abs(x - y).max())
+    relative = float(np.abs(x / max(a, b) - y / max(a, b)).max())
+    u, v = x / a, y / b  # each by its own largest entry, so that no square overflows or underflows
+    nu, nv = float(np.linalg.norm(u)), float(np.linalg.norm(v))
     u, v = u / nu, v / nv
-    angle = np.degrees(
-        2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))
-    )  # exact near 0, where arccos is not
+    angle = float(
+        np.degrees(2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v)))
+    )  # exact near 0, unlike arccos
+    length = nu / nv * (a / b)
+    return Row(name, absolute, relative, angle, length, _verdict(relative, angle, length, tolerance))
+
+
+def _verdict(relative, angle, length, tolerance):
     if relative <= tolerance:
-        verdict = "agree"
-    elif angle <= np.degrees(tolerance):
-        verdict = f"scaled by {nu / nv:.4g}"
-    elif angle >= 180 - np.degrees(tolerance):
-        verdict = "opposite" if abs(nu / nv - 1) <= tolerance else f"scaled by {-nu / nv:.4g}"
-    else:
-        verdict = "differ"
-    return Row(name, float(absolute), float(relative), float(angle), float(nu / nv), verdict)
+        return "agree"
+    if angle <= np.degrees(tolerance):
+        return f"scaled by {length:.4g}"
+    if angle >= 180 - np.degrees(tolerance):
+        return "opposite" if abs(length - 1) <= tolerance else f"scaled by {-length:.4g}"
+    return "differ"
 
 
 def _cells(row):

@@ -7,13 +7,15 @@ Each loss is written once and serves NumPy and JAX alike, because both speak the
 NumPy; `jax.grad` of the loss is their second opinion.
 """
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from rnnlib.validation import require_floating, require_shape
 
 
-def softmax(ys: Shaped[np.ndarray, "*steps K"]) -> Shaped[np.ndarray, "*steps K"]:
+def softmax(ys: Float[Any, "*steps K"]) -> Float[Any, "*steps K"]:
     """Turn outputs into probabilities: p_k = exp(y_k) / Σ_j exp(y_j), over the last axis.
 
     The largest output is subtracted first, which changes nothing but keeps exp from overflowing.
@@ -35,10 +37,10 @@ def softmax(ys: Shaped[np.ndarray, "*steps K"]) -> Shaped[np.ndarray, "*steps K"
 
 
 def softmax_cross_entropy(
-    ys: Float[np.ndarray, "T B K"],
-    targets: Int[np.ndarray, "T B"],
-    weights: Shaped[np.ndarray, "T B"] | None = None,
-) -> Shaped[np.ndarray, ""] | float:
+    ys: Float[Any, "T B K"],
+    targets: Int[Any, "T B"],
+    weights: Float[Any, "T B"] | None = None,
+) -> Float[Any, ""] | float:
     """Score predicted symbols: L = Σ_{t,b} w_tb (log Σ_j exp y_tbj − y_tb,target), in nats.
 
     Args:
@@ -68,10 +70,10 @@ def softmax_cross_entropy(
 
 
 def softmax_cross_entropy_grad(
-    ys: Float[np.ndarray, "T B K"],
-    targets: Int[np.ndarray, "T B"],
-    weights: Shaped[np.ndarray, "T B"] | None = None,
-) -> Float[np.ndarray, "T B K"]:
+    ys: Float[Any, "T B K"],
+    targets: Int[Any, "T B"],
+    weights: Float[Any, "T B"] | None = None,
+) -> Float[Any, "T B K"]:
     """Differentiate `softmax_cross_entropy` by its outputs: dL/dy_tb = w_tb (softmax(y_tb) − onehot(target_tb)).
 
     Args:
@@ -100,10 +102,10 @@ def softmax_cross_entropy_grad(
 
 
 def squared_error(
-    ys: Float[np.ndarray, "T B K"],
-    targets: Float[np.ndarray, "T B K"],
-    weights: Shaped[np.ndarray, "T B"] | None = None,
-) -> Shaped[np.ndarray, ""] | float:
+    ys: Float[Any, "T B K"],
+    targets: Float[Any, "T B K"],
+    weights: Float[Any, "T B"] | None = None,
+) -> Float[Any, ""] | float:
     """Score real-valued outputs: L = Σ_{t,b} w_tb ½ ‖y_tb − target_tb‖².
 
     Args:
@@ -129,10 +131,10 @@ def squared_error(
 
 
 def squared_error_grad(
-    ys: Float[np.ndarray, "T B K"],
-    targets: Float[np.ndarray, "T B K"],
-    weights: Shaped[np.ndarray, "T B"] | None = None,
-) -> Float[np.ndarray, "T B K"]:
+    ys: Float[Any, "T B K"],
+    targets: Float[Any, "T B K"],
+    weights: Float[Any, "T B"] | None = None,
+) -> Float[Any, "T B K"]:
     """Differentiate `squared_error` by its outputs: dL/dy_tb = w_tb (y_tb − target_tb).
 
     Args:

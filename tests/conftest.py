@@ -1,0 +1,40 @@
+"""How every test runs: the shapes in rnnlib's signatures are checked, float64 is on, and nothing is broadcast by accident."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import jaxtyping
+import matplotlib
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first test imports rnnlib
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+matplotlib.use("Agg")
+hypothesis.settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture(autouse=True)
+def _signatures(request):
+    """Leave a wrong shape to rnnlib's own messages in tests marked `bad_input`; everywhere else the signature objects first."""
+    jaxtyping.config.update("jaxtyping_disable", request.node.get_closest_marker("bad_input") is not None)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """`shared_data("atis")` is the path of real data beside the checkout, in ../shared/data; without it the test is skipped."""
+
+    def path(name):
+        path = ROOT.parent / "shared" / "data" / name
+        if not path.exists():
+            pytest.skip(f"no real data at ../shared/data/{name}, beside the checkout")
+        return path
+
+    return path
