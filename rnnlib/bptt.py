@@ -119,17 +119,46 @@ def backward(
     Source: Werbos (1990), section III; windows: Williams and Peng (1990), An efficient gradient-based algorithm, BPTT(h).
     """
     _check_backward("backward", params, tape, d_ys, window)
-    slopes = 1 - tape.hs[1:] ** 2  # (T, B, H), tanh'(a_t) = 1 - h_t²
-    own = _at_every_step(d_ys, params.W_hy.T)  # (T, B, H), each step's own error at its state
-    deltas = _deltas(params, slopes, own) if window is None else _windowed_deltas(params, slopes, own, window)
+    d_as = _deltas(params, tape, d_ys, window)
     return ElmanParams(
-        W_xh=_sum_over_steps(tape.xs, deltas),
-        W_hh=_sum_over_steps(tape.hs[:-1], deltas),
-        b_h=deltas.sum((0, 1)),
+        W_xh=_sum_over_steps(tape.xs, d_as),
+        W_hh=_sum_over_steps(tape.hs[:-1], d_as),
+        b_h=d_as.sum((0, 1)),
         W_hy=_sum_over_steps(tape.hs[1:], d_ys),
         b_y=d_ys.sum((0, 1)),
-        h0=(deltas[0] @ params.W_hh.T).sum(0),
+        h0=(d_as[0] @ params.W_hh.T).sum(0),
     )
+
+
+def deltas(
+    params: ElmanParams, tape: Tape, d_ys: Float[np.ndarray, "T B K"], *, window: int | None = None
+) -> Float[np.ndarray, "T B H"]:
+    """Send the errors back and stop there: δ_t = dL/da_t at every step, the first half of `backward`.
+
+    Args:
+        params: as for `backward`.
+        tape: as for `backward`.
+        d_ys: as for `backward`.
+        window: as for `backward`.
+
+    Returns:
+        (T, B, H), the error at each step's pre-activation.
+
+    Raises:
+        ValueError: as for `backward`.
+        TypeError: as for `backward`.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> params = init_elman(3, 4, 2, rng=np.random.default_rng(0))
+        >>> tape = forward(params, np.ones((7, 5, 3)))
+        >>> deltas(params, tape, np.ones_like(tape.ys)).shape
+        (7, 5, 4)
+
+    Source: Werbos (1990), section III.
+    """
+    _check_backward("deltas", params, tape, d_ys, window)
+    return _deltas(params, tape, d_ys, window)
 
 
 def backward_per_step(
@@ -178,24 +207,30 @@ def backward_per_step(
     return g
 
 
-def _deltas(params, slopes, own):
-    """One sweep from the end to the beginning: (T, B, H)."""
-    deltas = np.empty_like(own)
+def _deltas(params, tape, d_ys, window):
+    slopes = 1 - tape.hs[1:] ** 2  # (T, B, H), tanh'(a_t) = 1 - h_t²
+    own = _at_every_step(d_ys, params.W_hy.T)  # (T, B, H), each step's own error at its state
+    return _full_deltas(params, slopes, own) if window is None else _windowed_deltas(params, slopes, own, window)
+
+
+def _full_deltas(params, slopes, own):
+    """One sweep from the end to the beginning."""
+    d_as = np.empty_like(own)
     from_the_future = np.zeros_like(own[0])
     for t in reversed(range(len(own))):
-        deltas[t] = (own[t] + from_the_future) * slopes[t]
-        from_the_future = deltas[t] @ params.W_hh.T
-    return deltas
+        d_as[t] = (own[t] + from_the_future) * slopes[t]
+        from_the_future = d_as[t] @ params.W_hh.T
+    return d_as
 
 
 def _windowed_deltas(params, slopes, own, window):
     """One sweep a lag, over all steps at once: after j rounds row s holds the error that the loss of step s + j sends to s."""
     lag = own * slopes
-    deltas = lag.copy()
+    d_as = lag.copy()
     for _ in range(window - 1):
         lag = _at_every_step(lag[1:], params.W_hh.T) * slopes[: len(lag) - 1]
-        deltas[: len(lag)] += lag
-    return deltas
+        d_as[: len(lag)] += lag
+    return d_as
 
 
 def _at_every_step(steps, weights):

@@ -10,13 +10,20 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
+from matplotlib.patches import FancyBboxPatch
 
 from rnnlib import bptt
 from rnnlib.cells import ElmanParams
 from rnnlib.validation import require_finite, require_floating, require_shape
 
 Point = tuple[float, float]
-WIDTH, CARD = 860, (62, 54)  # of the drawing and of one node in it, in pixels; y runs down the page
+WIDTH, CARD, CHIP, PITCH = (
+    860,
+    (62, 54),
+    (56, 54),
+    92,
+)  # the drawing, a node, a weight, from row to row; pixels, y runs down
+ROWS = {"weight": 40, "loss": 152, "output": 244, "state": 336}  # further states and the inputs below
 FILLS = {"weight": "#ffffff", "input": "#f3f3f3", "state": "#e8f2f9", "output": "#e7f5f0", "loss": "#fdf3e1"}
 BLUE, GREY = "#0072B2", "#8a8a8a"
 
@@ -49,10 +56,13 @@ class Graph(NamedTuple):
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
+    @property
+    def height(self) -> float:
+        """How tall its drawing is, in pixels, at the width of 860."""
+        return max((node.position[1] for node in self.nodes), default=0) + 58
 
-def unrolled_graph(
-    params: ElmanParams, xs: Float[np.ndarray, "T B D"], targets: Float[np.ndarray, "T B K"]
-) -> Graph:
+
+def unrolled_graph(params: ElmanParams, xs: Float[np.ndarray, "T B D"], targets: Float[np.ndarray, "T B K"]) -> Graph:
     """Write an Elman net out, number by number, with L = Σ_t L_t and L_t = ½ Σ_k (y_tk − target_tk)².
 
     Args:
@@ -80,7 +90,12 @@ def unrolled_graph(
     tape = bptt.forward(params, xs)
     nodes = tuple(_nodes(params, tape, targets))
     place = {node.id: node for node in nodes}
-    return Graph(nodes, tuple(_edge(place[s], place[t], float(d)) for s, t, d in _uses(params, tape, targets)))
+    beside = 32 + 18 * len(params.b_h)
+    edges = []
+    for source, target, derivative in _uses(params, tape, targets):
+        lane = _column(len(xs), place[target].time or 0) - beside
+        edges.append(_edge(place[source], place[target], float(derivative), lane))
+    return Graph(nodes, tuple(edges))
 
 
 def paths(graph: Graph, source: str, target: str) -> Iterator[tuple[Edge, ...]]:
@@ -188,7 +203,9 @@ def require_drawable(where: str, graph: Graph) -> None:
         >>> require_drawable("draw", Graph((), ()))
     """
     T = max((node.time or 0 for node in graph.nodes), default=0)
-    D, H, K = (sum(node.kind == kind and node.time == 1 for node in graph.nodes) for kind in ("input", "state", "output"))
+    D, H, K = (
+        sum(node.kind == kind and node.time == 1 for node in graph.nodes) for kind in ("input", "state", "output")
+    )
     if T > 6 or H > 2 or D > 1 or K > 1:
         raise ValueError(
             f"{where}: the net must be small enough to read (T ≤ 6, D = 1, H ≤ 2, K = 1), got T={T}, D={D}, H={H}, K={K}. "
@@ -223,5 +240,150 @@ def draw(graph: Graph, ax: plt.Axes, *, highlight: Iterable[tuple[Edge, ...]] = 
             _draw_edge(ax, edge, edge in lit)
     for node in graph.nodes:
         _draw_card(ax, node, node.id in named)
-    ax.set(xlim=(0, WIDTH), ylim=(height(graph), 0), aspect="equal")
+        if node.time == 1 and node.kind != "state":
+            ax.text(
+                9,
+                node.position[1],
+                {"loss": "losses"}.get(node.kind, f"{node.kind}s"),
+                va="center",
+                fontsize=11,
+                color="#555",
+            )
+        if node.kind == "input":
+            ax.text(node.position[0], graph.height - 10, f"step {node.time}", ha="center", fontsize=11, color="#555")
+    ax.set(xlim=(0, WIDTH), ylim=(graph.height, 0), aspect="equal")
     ax.axis("off")
+
+
+def _check(where, params, xs, targets):
+    require_floating(where, xs=xs, targets=targets)
+    D, K = len(params.W_xh), len(params.b_y)
+    require_shape(where, "xs", xs, ("T", 1, D), match="(one sequence, time first)", hint="Try xs[:, :1].")
+    require_shape(where, "targets", targets, (len(xs), 1, K), match="to match xs and b_y", hint="One for each output.")
+    require_finite(where, targets=targets)
+
+
+def _nodes(params, tape, targets):
+    """Every number, in an order in which it can be computed."""
+    (T, _, D), H, K = tape.xs.shape, len(params.b_h), len(params.b_y)
+    letters = {"W_xh": "w_x", "W_hh": "w_h", "b_h": "b", "W_hy": "w_y"} if D == H == K == 1 else {}
+    weights = [(name, index) for name, array in params._asdict().items() for index in np.ndindex(array.shape)]
+    for place, (name, index) in enumerate(weights):
+        array, initial = getattr(params, name), name == "h0"
+        label = _sub("h_0" if initial else letters.get(name, name), index, array.shape)
+        position = _position(T, H, "state", 0, index[0]) if initial else _chip(weights, place)
+        id = f"{name}[{','.join(map(str, index))}]"
+        yield Node(id, label, "weight", 0 if initial else None, index, position, float(array[index]))
+    arrays = {"input": ("x", tape.xs), "state": ("h", tape.hs[1:]), "output": ("y", tape.ys)}
+    losses = ((tape.ys - targets) ** 2).sum((1, 2)) / 2
+    for t in range(1, T + 1):
+        for kind, (letter, array) in arrays.items():
+            for (unit,), value in np.ndenumerate(array[t - 1, 0]):
+                label, position = _sub(f"{letter}_{t}", (unit,), array.shape[2:]), _position(T, H, kind, t, unit)
+                yield Node(f"{letter}[{t},{unit}]", label, kind, t, (unit,), position, float(value))
+        yield Node(f"L[{t}]", f"L_{t}", "loss", t, (), _position(T, H, "loss", t, 0), float(losses[t - 1]))
+    yield Node("L", "L", "loss", None, (), (_column(T, T), ROWS["weight"]), float(losses.sum()))
+
+
+def _uses(params, tape, targets):
+    """Every (source, target, local derivative), in the order of computation."""
+    (T, _, D), H, K = tape.xs.shape, len(params.b_h), len(params.b_y)
+    xs, hs, ys = (array[:, 0] for array in tape)
+    for t in range(1, T + 1):
+        for j in range(H):
+            state, slope = f"h[{t},{j}]", 1 - hs[t, j] ** 2  # tanh'(a) = 1 - tanh(a)²
+            yield f"b_h[{j}]", state, slope
+            for d in range(D):
+                yield f"W_xh[{d},{j}]", state, slope * xs[t - 1, d]
+                yield f"x[{t},{d}]", state, slope * params.W_xh[d, j]
+            for i in range(H):
+                yield f"W_hh[{i},{j}]", state, slope * hs[t - 1, i]
+                yield f"h[{t - 1},{i}]" if t > 1 else f"h0[{i}]", state, slope * params.W_hh[i, j]
+        for k in range(K):
+            output = f"y[{t},{k}]"
+            yield f"b_y[{k}]", output, 1.0
+            for j in range(H):
+                yield f"W_hy[{j},{k}]", output, hs[t, j]
+                yield f"h[{t},{j}]", output, params.W_hy[j, k]
+            yield output, f"L[{t}]", ys[t - 1, k] - targets[t - 1, 0, k]
+        yield f"L[{t}]", "L", 1.0
+
+
+def _sub(label, index, shape, comma=","):
+    """Add the indices, from 1, of the axes that are longer than 1: W_hh,12."""
+    digits = "".join(str(i + 1) for i, size in zip(index, shape, strict=True) if size > 1)
+    return f"{label},{digits}" if digits else label
+
+
+def _column(T, t):
+    return 62 + t * (WIDTH - 124) / T
+
+
+def _chip(weights, place):
+    """Weights in a row at the top, a gap between one array and the next."""
+    group = len({name for name, _ in weights[: place + 1]}) - 1
+    return (40 + place * (84 if len(weights) <= 6 else 66) + 8 * group, ROWS["weight"])
+
+
+def _position(T, H, kind, t, unit):
+    """One column a step; units below each other, each a little to the right, so that lines up and down have lanes of their own."""
+    if kind == "state":
+        return (_column(T, t) + 36 * (unit - (H - 1) / 2), ROWS["state"] + PITCH * unit)
+    row = ROWS["state"] + PITCH * H if kind == "input" else ROWS[kind]
+    return (_column(T, t) + 36 * unit, row)
+
+
+def _edge(source, target, derivative, lane):
+    """Lay the line from card to card, and find a place for its derivative. `lane` runs down beside the target's column."""
+    (x, y), (u, v), w, h = source.position, target.position, CARD[0] / 2, CARD[1] / 2
+    right = (CHIP if source.kind == "weight" else CARD)[0] / 2
+    if target.id == "L":
+        route, label_at = ((x, y - h), (x, 106), (u, 106), (u, v + h)), (x - 10, y - h - 10)
+    elif source.kind == "weight" and source.time is None:  # down from the chip, along, and down the lane
+        route, label_at = (
+            ((x, y + h), (x, 86), (lane, 86), (lane, v - 18), (u - w, v - 18)),
+            (lane, ROWS[target.kind] - PITCH / 2),
+        )
+    elif target.kind == "state" and source.kind != "input":  # one step on in time
+        tilt = 8 * np.sign(v - y)
+        (a, b), (c, d) = route = ((x + right, y + tilt), (u - w, v - tilt))
+        share, lift = (0.3, 0) if tilt else (0.5, 10 if v == ROWS["state"] else -11)
+        label_at = (a + share * (c - a), b + share * (d - b) - lift)
+    else:  # up, passing beside a unit that stands between
+        state, other = (source, target) if source.kind == "state" else (target, source)
+        lean = state.position[0] - other.position[0]
+        at = other.position[0] + lean * (1.5 if abs(v - y) > PITCH else 1)
+        route = ((at, y - h), (at, v + h))
+        label_at = (
+            at + (20 if lean >= 0 else -20),
+            other.position[1] + PITCH / 2 * np.sign(state.position[1] - other.position[1]),
+        )
+    rounded = tuple((float(a), float(b)) for a, b in (*route, label_at))
+    return Edge(source.id, target.id, derivative, rounded[:-1], rounded[-1])
+
+
+def _draw_edge(ax, edge, lit):
+    colour, width = (BLUE, 2.4) if lit else (GREY, 0.9)
+    ax.plot(
+        *zip(*edge.route[:-1], strict=True), color=colour, lw=width, ls="-", solid_joinstyle="round", zorder=2 + lit
+    )
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", edge.route[-1], edge.route[-2], arrowprops=arrow, zorder=2 + lit)
+    if lit:
+        halo = {"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"}
+        ax.text(*edge.label_at, _number(edge.derivative, 2), ha="center", va="center", fontsize=10, bbox=halo, zorder=5)
+
+
+def _draw_card(ax, node, lit):
+    (x, y), (w, h) = node.position, CHIP if node.kind == "weight" else CARD
+    shape = "square,pad=0" if node.kind == "weight" else "round,pad=0,rounding_size=12"
+    outline = {"ec": BLUE if lit else GREY, "lw": 2.2 if lit else 0.9}
+    ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle=shape, fc=FILLS[node.kind], zorder=4, **outline))
+    base, _, sub = node.label.partition("_")
+    ax.text(x, y - 10, f"${base}_{{{sub}}}$" if sub else f"${base}$", ha="center", va="center", fontsize=12, zorder=5)
+    ax.text(x, y + 14, _number(node.value, 2), ha="center", va="center", fontsize=10, zorder=5)
+
+
+def _number(value, digits):
+    text = f"{abs(value):.{digits}f}"
+    return f"−{text}" if value < 0 and float(text) else text

@@ -4,10 +4,16 @@ Python computes once, in plain functions; JavaScript draws, and computes what ha
 afterwards, so an explorable lives on in an exported page.
 """
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
+import numpy as np
 import traitlets
+
+from rnnlib import bptt
+from rnnlib.cells import init_elman
 
 _JS = Path(__file__).parent / "js"
 
@@ -28,3 +34,196 @@ class Explorable(anywidget.AnyWidget):
 
 def _script(name):
     return "\n".join((_JS / f"{part}.js").read_text(encoding="utf-8") for part in ("common", name))
+
+
+class EpsilonError(Explorable):
+    """The error of a difference quotient against its step ε."""
+
+    _esm = _script("epsilon")
+
+
+def epsilon_error(loss: Callable[[np.floating], np.floating], weight: float, slope: float) -> EpsilonError:
+    """Move the step ε of a difference quotient from 1 down to 1e-16, and see its secant and its error.
+
+    Args:
+        loss: the loss as a function of one weight, which computes in the precision of the number that it is given.
+        weight: where the slope is wanted.
+        slope: the exact slope there, dL/dw, from the backward pass.
+
+    Returns:
+        The explorable: the loss around the weight at 65 steps ε, in float64 and float32, with forward and central differences.
+
+    Example:
+        >>> epsilon_error(np.tanh, 0.5, 1 - np.tanh(0.5) ** 2).data["kinds"].keys()
+        dict_keys(['float64', 'float32'])
+
+    Source: Press et al. (2007), Numerical Recipes, section 5.7.
+    """
+    epsilons = 10.0 ** (np.arange(-64, 1) / 4)
+    offsets = np.arange(-15, 16) / 10  # from the weight, in units of ε: -1, 0 and 1 are among them
+    kinds = {d.__name__: _differences(loss, d(weight), slope, epsilons, offsets) for d in (np.float64, np.float32)}
+    data = {"epsilons": epsilons.tolist(), "offsets": offsets.tolist(), "slope": float(slope), "kinds": kinds}
+    alt = (
+        "Left, a loss near one weight with its tangent and the secant of a difference quotient; right, the error of the secant's slope "
+        "against the step ε, a curve shaped like a V. Move ε: rounding spoils small steps, curvature large ones."
+    )
+    return EpsilonError(data=data, alt=alt)
+
+
+def _differences(loss, weight, slope, epsilons, offsets):
+    """In one precision: the loss around the weight less its tangent, a row for each ε, and the error of each quotient."""
+    dtype = type(weight)
+    steps = epsilons[:, None] * offsets
+    losses = np.array([[float(loss(weight + dtype(step))) for step in row] for row in steps]) - float(loss(weight))
+    below, above = losses[:, offsets == -1].ravel(), losses[:, offsets == 1].ravel()
+    unit = float(np.finfo(dtype).eps / 2)
+    return {
+        "curves": [[float(f"{x:.4g}") for x in row] for row in losses - slope * steps],
+        "errors": {
+            "forward": (above / epsilons - slope).tolist(),
+            "central": ((above - below) / (2 * epsilons) - slope).tolist(),
+        },
+        "unit": unit,
+        "balance": {"forward": unit ** (1 / 2), "central": unit ** (1 / 3)},
+    }
+
+
+class ErrorFlow(Explorable):
+    """The error on its way back through time, step by step."""
+
+    _esm = _script("error_flow")
+
+
+def error_flow(T: int = 12, H: int = 6, *, seed: int = 0) -> ErrorFlow:
+    """Step back through time: see δ_t appear, what it is made of, and dW_hh grow by one term a step.
+
+    Args:
+        T: time steps.
+        H: hidden units.
+        seed: of the random net, inputs and errors.
+
+    Returns:
+        The explorable, for three gains of the recurrent weights, with a loss at every step or at the last alone.
+
+    Example:
+        >>> list(error_flow(T=3, H=2).data["runs"])
+        ['gain 0.5', 'gain 1', 'gain 2']
+
+    Source: Werbos (1990), Backpropagation through time, section III.
+    """
+    runs = {}
+    for gain in (0.5, 1, 2):
+        rng = np.random.default_rng(seed)
+        params = init_elman(3, H, 2, rng=rng)
+        params = params._replace(W_hh=gain * params.W_hh, h0=rng.standard_normal(H) / 2)
+        tape = bptt.forward(params, 0.3 * rng.standard_normal((T, 1, 3)))
+        every = rng.standard_normal(tape.ys.shape)
+        last = np.where(np.arange(T)[:, None, None] == T - 1, every, 0)
+        losses = {"at every step": every, "at the last step": last}
+        runs[f"gain {gain:g}"] = {name: _error_trace(params, tape, d_ys) for name, d_ys in losses.items()}
+    alt = (
+        "Above, the error at each hidden unit, a column a step, filling up from the last step to the first; below, how much of it is the "
+        "step's own and how much was carried back; right, the gradient of W_hh growing term by term. Move the slider to step back."
+    )
+    return ErrorFlow(data={"T": T, "H": H, "runs": runs}, alt=alt)
+
+
+def _error_trace(params, tape, d_ys):
+    """One sequence: the states, δ at every step, and the lengths of its two parts before the slope of tanh."""
+    d_as = bptt.deltas(params, tape, d_ys)[:, 0]
+    carried = np.concatenate([d_as[1:] @ params.W_hh.T, np.zeros((1, len(params.h0)))])
+    return {
+        "hs": tape.hs[:, 0].tolist(),
+        "deltas": d_as.tolist(),
+        "own": np.linalg.norm(d_ys[:, 0] @ params.W_hy.T, axis=1).tolist(),
+        "carried": np.linalg.norm(carried, axis=1).tolist(),
+        "d_h0": (d_as[0] @ params.W_hh.T).tolist(),
+    }
+
+
+class ArrayShapes(Explorable):
+    """Every array of one forward pass, drawn to scale, and what it costs."""
+
+    _esm = _script("shapes")
+
+
+def array_shapes(T: int = 4, B: int = 3, D: int = 5, H: int = 6, K: int = 4) -> ArrayShapes:
+    """Change T, B, D, H, K and watch each array of an Elman net's forward pass; parameters and multiply-adds are counted.
+
+    Args:
+        T: time steps to begin with, 1 to 8.
+        B: sequences, 1 to 5.
+        D: inputs, 1 to 8.
+        H: hidden units, 1 to 8.
+        K: outputs, 1 to 6.
+
+    Returns:
+        The explorable: a slider for each letter, and the role, shape and line of NumPy of the array that is pointed at.
+
+    Raises:
+        ValueError: a size outside its slider's range.
+
+    Example:
+        >>> [array["name"] for array in array_shapes().data["arrays"] if array["kind"] == "parameter"]
+        ['W_xh', 'W_hh', 'b_h', 'W_hy', 'b_y', 'h0']
+    """
+    sizes = {"T": T, "B": B, "D": D, "H": H, "K": K}
+    for letter, size in sizes.items():
+        if not 1 <= size <= _AXES[letter][0]:
+            hint = "Try array_counts for larger nets."
+            raise ValueError(f"array_shapes: {letter} must be between 1 and {_AXES[letter][0]}, got {size}. {hint}")
+    data = {
+        "sizes": sizes,
+        "axes": {letter: {"low": 1, "high": high, "words": words} for letter, (high, words) in _AXES.items()},
+        "arrays": [dict(zip(("name", "axes", "kind", "role", "line"), array, strict=True)) for array in _ARRAYS],
+        "products": [{"name": name, "axes": axes} for name, axes in _PRODUCTS.items()],
+    }
+    alt = (
+        "The ten arrays of a forward pass as grids to scale: xs, a, hs and ys in stacks of B sheets, the weights and vectors below. Move "
+        "a slider to change T, B, D, H or K, point at an array for its role and shape; bars count parameters and multiply-adds."
+    )
+    return ArrayShapes(data=data, alt=alt)
+
+
+def array_counts(T: int, B: int, D: int, H: int, K: int) -> dict[str, dict[str, int]]:
+    """Count what one forward pass of an Elman net holds and does: a product of axis sizes for each array and each product.
+
+    Args:
+        T: time steps.
+        B: sequences.
+        D: inputs a step.
+        H: hidden units.
+        K: outputs a step.
+
+    Returns:
+        `{"data": ..., "parameters": ..., "multiply_adds": ...}`: entries by array, and multiply-adds by matrix product.
+
+    Example:
+        >>> sum(array_counts(T=4, B=3, D=5, H=6, K=4)["parameters"].values())
+        106
+    """
+    sizes = {"T": T, "B": B, "D": D, "H": H, "K": K, "T+1": T + 1}
+
+    def entries(axes):
+        return math.prod(sizes[axis] for axis in axes)
+
+    counts = {"data": {}, "parameters": {}, "multiply_adds": {n: entries(axes) for n, axes in _PRODUCTS.items()}}
+    for name, axes, kind, *_ in _ARRAYS:
+        counts["parameters" if kind == "parameter" else "data"][name] = entries(axes)
+    return counts
+
+
+_AXES = {"T": (8, "steps"), "B": (5, "batch"), "D": (8, "inputs"), "H": (8, "hidden"), "K": (6, "outputs")}
+_ARRAYS = [
+    ("xs", ["T", "B", "D"], "data", "the inputs of all steps, time first.", "xs = one_hot(ids, D)"),
+    ("W_xh", ["D", "H"], "parameter", "input to hidden: one row for each input.", "W_xh = rng.standard_normal((D, H)) / np.sqrt(D)"),
+    ("a", ["T", "B", "H"], "data", "the pre-activations: what tanh is given.", "a[t] = xs[t] @ W_xh + hs[t] @ W_hh + b_h"),
+    ("W_hh", ["H", "H"], "parameter", "hidden to hidden, the recurrence: what one state does to the next.", "W_hh = rng.standard_normal((H, H)) / np.sqrt(H)"),
+    ("b_h", ["H"], "parameter", "the hidden bias, added at every step to every sequence.", "b_h = np.zeros(H)"),
+    ("hs", ["T+1", "B", "H"], "data", "the states, with h0 in front: one more than there are steps.", "hs[0] = h0; hs[t + 1] = np.tanh(a[t])"),
+    ("W_hy", ["H", "K"], "parameter", "hidden to output, the readout.", "W_hy = rng.standard_normal((H, K)) / np.sqrt(H)"),
+    ("ys", ["T", "B", "K"], "data", "the outputs: unnormalised log-probabilities, for a text.", "ys = hs[1:] @ W_hy + b_y"),
+    ("b_y", ["K"], "parameter", "the output bias, added at every step to every sequence.", "b_y = np.zeros(K)"),
+    ("h0", ["H"], "parameter", "the initial carry: the state before the first step, the same for every sequence.", "h0 = np.zeros(H)"),
+]  # fmt: skip
+_PRODUCTS = {"xs W_xh": ["T", "B", "D", "H"], "h W_hh": ["T", "B", "H", "H"], "hs W_hy": ["T", "B", "H", "K"]}

@@ -1,5 +1,6 @@
 """How every test runs: the shapes in rnnlib's signatures are checked, float64 is on, and nothing is broadcast by accident."""
 
+import json
 import os
 from pathlib import Path
 
@@ -38,3 +39,28 @@ def shared_data():
         return path
 
     return path
+
+
+@pytest.fixture
+def measured(record_property):
+    """`measured("chapters", chapter=..., seconds=...)` adds a row to a table, shown after the tests and kept in build/chapters.json."""
+    return lambda table, **row: record_property(table, row)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what `measured` gathered, on whichever worker, whether or not output is captured."""
+    tables = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for table, row in getattr(report, "user_properties", []) if getattr(report, "when", "") == "call" else []:
+                tables.setdefault(table, []).append(row)
+    for table, rows in tables.items():
+        terminalreporter.section(table)
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        cells = [columns, *([str(row.get(column, "")) for column in columns] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for line in cells:
+            texts = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+            terminalreporter.write_line("  ".join(texts).rstrip())
+        (ROOT / "build").mkdir(exist_ok=True)
+        (ROOT / "build" / f"{table}.json").write_text(json.dumps(rows, indent=1) + "\n")

@@ -1,4 +1,5 @@
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,8 +119,15 @@ CASES = [pytest.param(name, wrong, id=f"{name}-{i}") for name, all_ in WRONG.ite
 
 def test_every_mistake_of_the_catalogue_is_tried():
     assert set(WRONG) == set(CATALOGUE)
+
+
+def test_every_mistake_says_which_section_to_read_again():
+    chapter = (Path(__file__).parents[1] / "notebooks" / "03_backward.ipynb").read_text(encoding="utf-8")
     for mistake in CATALOGUE.values():
-        assert all(len(part) > 5 for part in mistake)
+        number, section = mistake.chapter.split(", ")
+        assert number == "chapter 03"
+        assert f"## {section}" in chapter
+        assert all(part.strip() for part in mistake)
 
 
 @pytest.mark.parametrize(("name", "wrong"), CASES)
@@ -209,7 +217,7 @@ def test_an_unknown_mistake_is_admitted():
     diagnosis = diagnose(right(P)._replace(W_hh=right(P).W_hh + 1), *P)
     assert (diagnosis.names, diagnosis.verdict) == ((), "unknown")
     assert diagnosis.message.startswith("Not one I know. Off: W_hh (differ, ")
-    assert "Right: W_hy, W_xh, b_h, b_y, h0." in diagnosis.message
+    assert "Right: W_xh, b_h, W_hy, b_y, h0." in diagnosis.message
     assert not diagnosis.comparison.agree
 
 

@@ -1,0 +1,147 @@
+"""Every chapter as a reader meets it: in JupyterLab and as an exported page, in a real Chromium, by keyboard and by mouse."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.notebook_style import CHAPTERS, ROOT, explorables, read
+
+pytestmark = pytest.mark.browser
+
+SCREENSHOTS = ROOT / "build" / "screenshots"
+INTERACTIVE = [path for path in CHAPTERS if explorables(read(path))]
+EXPECTED = {
+    "mathjax/2.7.7": "an exported page asks a CDN for MathJax; without the network it shows the LaTeX",
+}
+
+# The notebook of the front tab, as JupyterLab holds it.
+NOTEBOOK = "jupyterapp.shell.currentWidget.context.model.toJSON()"
+READY = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
+# What an explorable shows, its sliders' own labels left out: these change by themselves.
+MARKUP = """root => {
+  const copy = root.cloneNode(true);
+  copy.querySelectorAll("label").forEach((label) => label.remove());
+  return copy.innerHTML;
+}"""
+
+# Milliseconds from the next key press to the frame after the one that follows it.
+WATCH = """() => { window.answered = new Promise((resolve) => addEventListener("keydown", () => {
+  const start = performance.now();
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
+}, { capture: true, once: true })); }"""
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_in_jupyterlab(path, lab, page, measured):
+    page.goto(f"{lab}/{path.name}?token=t&reset")
+    page.wait_for_function(READY, timeout=60_000)
+    try:
+        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait_for_function(READY, timeout=120_000)
+        for cell in page.evaluate(NOTEBOOK)["cells"]:
+            if cell["cell_type"] == "code":
+                assert cell["execution_count"], f"{path.name}, cell {cell['id']} did not run"
+                kinds = {output.get("name", output["output_type"]) for output in cell["outputs"]}
+                assert not kinds & {"error", "stderr"}, f"{path.name}, cell {cell['id']}: {cell['outputs']}"
+        roots = page.locator(".explorable")
+        assert roots.count() == len(explorables(read(path)))
+        play(page, path.stem, measured, "JupyterLab")
+        picture(page, ".jp-OutputArea img", f"{path.stem}-figure")
+        assert complaints(page) == []
+    finally:
+        page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The exported pages."""
+    subprocess.run([sys.executable, ".ci/site.py", *map(str, CHAPTERS)], cwd=ROOT, check=True)
+    return ROOT / "build" / "site"
+
+
+@pytest.mark.parametrize("path", INTERACTIVE, ids=lambda path: path.stem)
+def test_exported_page(path, site, page, measured):
+    """No kernel, no server, no network: the explorables live."""
+    page.goto((site / f"{path.stem}.html").as_uri())
+    page.wait_for_function(f"document.querySelectorAll('.explorable').length === {len(explorables(read(path)))}")
+    assert page.locator("img:not([alt]), img[alt='']").count() == 0
+    play(page, path.stem, measured, "page")
+    assert complaints(page) == []
+
+
+def test_exported_index(site, page):
+    page.goto((site / "index.html").as_uri())
+    links = [link.get_attribute("href") for link in page.locator("a").all()]
+    assert links == [f"{path.stem}.html" for path in CHAPTERS]
+    assert all((site / link).is_file() for link in links)
+
+
+def play(page, chapter, measured, place):
+    """Every slider, button and clickable part of every explorable does something, at once, and without complaint."""
+    for i, root in enumerate(page.locator(".explorable").all()):
+        name = f"{chapter}-explorable-{i}"
+        root.scroll_into_view_if_needed()
+        assert root.is_visible(), f"{name} can't be seen"
+        assert root.bounding_box()["height"] > 50, f"{name} is empty"
+        if place == "JupyterLab":
+            screenshot(root, name)
+        milliseconds = [move(page, root, slider) for slider in root.locator("input[type=range]").all()]
+        buttons = root.locator("button:enabled")
+        for k in range(buttons.count()):
+            buttons.nth(k % buttons.count()).click()
+        enter(page, root, name)
+        if milliseconds:
+            measured(
+                "explorables",
+                explorable=name,
+                place=place,
+                slowest_ms=round(max(milliseconds)),
+                sliders=len(milliseconds),
+            )
+        assert complaints(page) == [], name
+
+
+def move(page, root, slider):
+    """One step by keyboard, timed, then to both ends."""
+    label = slider.get_attribute("aria-label")
+    assert label, "a slider without aria-label: use slider() of common.js"
+    slider.focus()
+    at_end = slider.evaluate("slider => slider.value === slider.max")
+    before = root.evaluate(MARKUP)
+    page.evaluate(WATCH)
+    page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    milliseconds = page.evaluate("answered")
+    assert root.evaluate(MARKUP) != before, f"the slider {label!r} changes nothing"
+    assert milliseconds < 500, f"the slider {label!r} took {milliseconds:.0f} ms to answer: 50 is the aim"
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    return milliseconds
+
+
+def enter(page, root, name):
+    """Each clickable part answers Enter; the first comes twice, as it may have been chosen from the start."""
+    parts = root.locator("svg [role=button]")
+    silent = set()
+    for k in [*range(parts.count()), 0][: parts.count() and None]:
+        before = root.evaluate(MARKUP)
+        parts.nth(k).focus()
+        page.keyboard.press("Enter")
+        page.evaluate("new Promise(requestAnimationFrame)")
+        silent = silent - {k} if root.evaluate(MARKUP) != before else silent | {k}
+    assert not silent, f"{name}: Enter does nothing on the clickable parts {sorted(silent)}"
+
+
+def picture(page, selector, name):
+    for i, figure in enumerate(page.locator(selector).all()):
+        screenshot(figure, f"{name}-{i}")
+
+
+def screenshot(element, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    element.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def complaints(page):
+    return [text for text in page.complaints if not any(known in text for known in EXPECTED)]
