@@ -40,7 +40,8 @@ clean:           ## remove what the other targets made
 	@for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
 	  if $$p -c '$(NEEDS)' 2>/dev/null; then exec $$p -m venv .venv; fi; done; \
 	echo "This course needs Python 3.11 or newer with its venv module; python3 here is $$(python3 --version 2>&1 | tail -1). Install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1
-	sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "Setting up .venv: about a minute, once."
+	@sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnlib.cells import ElmanParams, elman_step
+from rnnlib.cells import ElmanParams, check_elman, elman_step
 from rnnlib.validation import require_finite, require_floating, require_shape
 
 
@@ -56,19 +56,7 @@ def forward(params: ElmanParams, xs: Float[np.ndarray, "T B D"], state: Float[np
 def forward_per_step(
     params: ElmanParams, xs: Float[np.ndarray, "T B D"], state: Float[np.ndarray, "B H"] | None = None
 ) -> Tape:
-    """Run an Elman net one `elman_step` at a time: the obvious twin of `forward`, with the same contract.
-
-    Args:
-        params: as for `forward`.
-        xs: as for `forward`.
-        state: as for `forward`.
-
-    Returns:
-        The same `Tape`.
-
-    Raises:
-        ValueError: as for `forward`.
-        TypeError: as for `forward`.
+    """Run an Elman net one `elman_step` at a time: the obvious twin of `forward`, with its arguments, result and errors.
 
     Example:
         >>> from rnnlib.cells import init_elman
@@ -133,20 +121,10 @@ def backward(
 def deltas(
     params: ElmanParams, tape: Tape, d_ys: Float[np.ndarray, "T B K"], *, window: int | None = None
 ) -> Float[np.ndarray, "T B H"]:
-    """Send the errors back and stop there: δ_t = dL/da_t at every step, the first half of `backward`.
-
-    Args:
-        params: as for `backward`.
-        tape: as for `backward`.
-        d_ys: as for `backward`.
-        window: as for `backward`.
+    """Send the errors back and stop there: the first half of `backward`, with its arguments and errors.
 
     Returns:
-        (T, B, H), the error at each step's pre-activation.
-
-    Raises:
-        ValueError: as for `backward`.
-        TypeError: as for `backward`.
+        (T, B, H), δ_t = dL/da_t, the error at each step's pre-activation.
 
     Example:
         >>> from rnnlib.cells import init_elman
@@ -166,18 +144,7 @@ def backward_per_step(
 ) -> ElmanParams:
     """Follow every single loss back by itself, as far as its window goes: the obvious twin of `backward`, in O(T · window).
 
-    Args:
-        params: as for `backward`.
-        tape: as for `backward`.
-        d_ys: as for `backward`.
-        window: as for `backward`.
-
-    Returns:
-        The same gradients.
-
-    Raises:
-        ValueError: as for `backward`.
-        TypeError: as for `backward`.
+    It has the arguments, result and errors of `backward`.
 
     Example:
         >>> from rnnlib.cells import init_elman
@@ -252,7 +219,7 @@ def _check_forward(where, params, xs, state):
         else "Time comes first, then batch, then inputs."
     )
     require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {H})", hint=hint)
-    _check_params(where, params)
+    check_elman(where, params)
     require_finite(where, xs=xs, **params._asdict())
     if state is None:
         return xs, np.broadcast_to(params.h0, (xs.shape[1], H))
@@ -260,15 +227,6 @@ def _check_forward(where, params, xs, state):
     require_shape(where, "state", state, (xs.shape[1], H), match="(B, H)", hint="One state for each sequence.")
     require_finite(where, state=state)
     return xs, state
-
-
-def _check_params(where, params):
-    require_floating(where, **params._asdict())
-    (D, H), K = params.W_xh.shape, params.b_y.size
-    shapes = ElmanParams((D, H), (H, H), (H,), (H, K), (K,), (H,))
-    for name, shape in shapes._asdict().items():
-        hint = "The order of sizes is init_elman(D, H, K)."
-        require_shape(where, name, getattr(params, name), shape, match=f"to match W_xh ({D}, {H})", hint=hint)
 
 
 def _check_backward(where, params, tape, d_ys, window):
@@ -281,7 +239,7 @@ def _check_backward(where, params, tape, d_ys, window):
     )
     require_shape(where, "d_ys", d_ys, (T, B, K), match="like tape.ys", hint=hint)
     require_finite(where, d_ys=d_ys)
-    _check_params(where, params)
+    check_elman(where, params)
     require_shape(
         where,
         "tape.hs",

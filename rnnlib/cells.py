@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from rnnlib.validation import require_floating, require_shape
+
 
 class ElmanParams(NamedTuple):
     """The parameters of an Elman net, or anything of their shape: a gradient, a velocity, a difference.
@@ -62,6 +64,28 @@ def init_elman(
         return np.zeros(size, dtype)
 
     return ElmanParams(weights(D, H), weights(H, H), zeros(H), weights(H, K), zeros(K), zeros(H))
+
+
+def check_elman(where: str, params: ElmanParams) -> None:
+    """Raise unless the six arrays are floating point and fit together.
+
+    Args:
+        where: the function that asks, named at the start of the message.
+        params: the parameters.
+
+    Raises:
+        ValueError: shapes that disagree.
+        TypeError: arrays that are not floating point.
+
+    Example:
+        >>> check_elman("forward", init_elman(3, 16, 2, rng=np.random.default_rng(0)))
+    """
+    require_floating(where, **params._asdict())
+    (D, H), K = params.W_xh.shape, params.b_y.size
+    shapes = ElmanParams((D, H), (H, H), (H,), (H, K), (K,), (H,))
+    for name, shape in shapes._asdict().items():
+        hint = "The order of sizes is init_elman(D, H, K)."
+        require_shape(where, name, getattr(params, name), shape, match=f"to match W_xh ({D}, {H})", hint=hint)
 
 
 def elman_step(

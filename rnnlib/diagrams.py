@@ -322,7 +322,7 @@ def _column(T, t):
 def _chip(weights, place):
     """Weights in a row at the top, a gap between one array and the next."""
     group = len({name for name, _ in weights[: place + 1]}) - 1
-    return (40 + place * (84 if len(weights) <= 6 else 66) + 8 * group, ROWS["weight"])
+    return (40 + place * (84 if len(weights) <= 6 else 65) + 6 * group, ROWS["weight"])
 
 
 def _position(T, H, kind, t, unit):
@@ -342,7 +342,7 @@ def _edge(source, target, derivative, lane):
     elif source.kind == "weight" and source.time is None:  # down from the chip, along, and down the lane
         route, label_at = (
             ((x, y + h), (x, 86), (lane, 86), (lane, v - 18), (u - w, v - 18)),
-            (lane, ROWS[target.kind] - PITCH / 2),
+            (lane, ROWS["output"] - PITCH / 2),
         )
     elif target.kind == "state" and source.kind != "input":  # one step on in time
         tilt = 8 * np.sign(v - y)
@@ -380,7 +380,8 @@ def _draw_card(ax, node, lit):
     outline = {"ec": BLUE if lit else GREY, "lw": 2.2 if lit else 0.9}
     ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle=shape, fc=FILLS[node.kind], zorder=4, **outline))
     base, _, sub = node.label.partition("_")
-    ax.text(x, y - 10, f"${base}_{{{sub}}}$" if sub else f"${base}$", ha="center", va="center", fontsize=12, zorder=5)
+    label, size = f"${base}_{{{sub}}}$" if sub else f"${base}$", 12 if len(sub) < 4 else 11
+    ax.text(x, y - 10, label, ha="center", va="center", fontsize=size, zorder=5)
     ax.text(x, y + 14, _number(node.value, 2), ha="center", va="center", fontsize=10, zorder=5)
 
 

@@ -12,7 +12,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from rnnlib import bptt
+from rnnlib import bptt, diagrams
 from rnnlib.cells import init_elman
 
 _JS = Path(__file__).parent / "js"
@@ -218,12 +218,72 @@ _ARRAYS = [
     ("xs", ["T", "B", "D"], "data", "the inputs of all steps, time first.", "xs = one_hot(ids, D)"),
     ("W_xh", ["D", "H"], "parameter", "input to hidden: one row for each input.", "W_xh = rng.standard_normal((D, H)) / np.sqrt(D)"),
     ("a", ["T", "B", "H"], "data", "the pre-activations: what tanh is given.", "a[t] = xs[t] @ W_xh + hs[t] @ W_hh + b_h"),
-    ("W_hh", ["H", "H"], "parameter", "hidden to hidden, the recurrence: what one state does to the next.", "W_hh = rng.standard_normal((H, H)) / np.sqrt(H)"),
+    ("W_hh", ["H", "H"], "parameter", "the recurrence: what a state does to the next.", "W_hh = rng.standard_normal((H, H)) / np.sqrt(H)"),
     ("b_h", ["H"], "parameter", "the hidden bias, added at every step to every sequence.", "b_h = np.zeros(H)"),
-    ("hs", ["T+1", "B", "H"], "data", "the states, with h0 in front: one more than there are steps.", "hs[0] = h0; hs[t + 1] = np.tanh(a[t])"),
+    ("hs", ["T+1", "B", "H"], "data", "the states, h0 in front: one more than the steps.", "hs[0] = h0; hs[t + 1] = np.tanh(a[t])"),
     ("W_hy", ["H", "K"], "parameter", "hidden to output, the readout.", "W_hy = rng.standard_normal((H, K)) / np.sqrt(H)"),
     ("ys", ["T", "B", "K"], "data", "the outputs: unnormalised log-probabilities, for a text.", "ys = hs[1:] @ W_hy + b_y"),
     ("b_y", ["K"], "parameter", "the output bias, added at every step to every sequence.", "b_y = np.zeros(K)"),
     ("h0", ["H"], "parameter", "the initial carry: the state before the first step, the same for every sequence.", "h0 = np.zeros(H)"),
 ]  # fmt: skip
 _PRODUCTS = {"xs W_xh": ["T", "B", "D", "H"], "h W_hh": ["T", "B", "H", "H"], "hs W_hy": ["T", "B", "H", "K"]}
+
+
+class UnrolledGraph(Explorable):
+    """An unrolled net: its numbers forward and back, and every path from a weight to a loss."""
+
+    _esm = _script("unrolled")
+
+
+def unrolled_graph(nets: dict[str, diagrams.Graph]) -> UnrolledGraph:
+    """Scrub through the forward and the backward pass; choose a weight and a loss, and see each path between them with its value.
+
+    Args:
+        nets: small unrolled nets by the names on their buttons, from `diagrams.unrolled_graph`.
+
+    Returns:
+        The explorable. Its nodes and edges are the graphs' own; sums over paths are taken in the page.
+
+    Raises:
+        ValueError: no net, or one too large to be read.
+
+    Example:
+        >>> net = init_elman(1, 1, 1, rng=np.random.default_rng(0))
+        >>> graph = diagrams.unrolled_graph(net, np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
+        >>> list(unrolled_graph({"one neuron": graph}).data["nets"])
+        ['one neuron']
+
+    Source: Werbos (1990), Backpropagation through time, section II.
+    """
+    if not nets:
+        raise ValueError(
+            'unrolled_graph: nets must hold a graph, got none. Try {"one neuron": diagrams.unrolled_graph(...)}.'
+        )
+    for graph in nets.values():
+        diagrams.require_drawable("unrolled_graph", graph)
+    sizes = {"width": diagrams.WIDTH, "card": diagrams.CARD, "chip": diagrams.CHIP}
+    alt = (
+        "Weights in a row at the top, below them the net unrolled: inputs, states, outputs and losses, a column a step. Scrub time to see "
+        "values appear forward and derivatives backward; choose a weight and a loss to light every path between them and read its product."
+    )
+    return UnrolledGraph(data={"nets": {name: _drawing(graph) for name, graph in nets.items()}, **sizes}, alt=alt)
+
+
+def _drawing(graph):
+    """A graph as JSON: edges name their nodes by place."""
+    place = {node.id: i for i, node in enumerate(graph.nodes)}
+    nodes = [
+        {"id": n.id, "label": n.label, "kind": n.kind, "time": n.time, "at": n.position, "value": n.value}
+        for n in graph.nodes
+    ]
+    edges = [
+        {
+            "from": place[e.source],
+            "to": place[e.target],
+            "derivative": e.derivative,
+            "route": e.route,
+            "label": e.label_at,
+        }
+        for e in graph.edges
+    ]
+    return {"nodes": nodes, "edges": edges, "height": graph.height}

@@ -112,6 +112,6 @@ def test_training_can_be_interrupted(tmp_path):
 
     asyncio.run(run())
     words = "".join(output.get("text", "") for output in train.outputs)
-    assert re.search("stopped.*(kept|keeps)", words, re.I | re.S), (
+    assert re.search("stopped.*(keep|kept)", words, re.I | re.S), (
         f"{path.name}, cell train: print that training stopped and what was kept, got {words!r}"
     )

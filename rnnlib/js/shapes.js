@@ -3,7 +3,7 @@
 function draw(data, root) {
   const HUE = { T: COLOUR.blue, B: COLOUR.orange, D: COLOUR.green, H: COLOUR.pink, K: COLOUR.yellow };
   const HOLDS = ["xs", "a", "hs", "ys"], WEIGHTS = ["W_xh", "W_hh", "W_hy"], VECTORS = ["b_h", "h0", "b_y"];
-  const cell = 13, shift = 8, pitch = 208, left = 56, top = 62, weightsTop = 236, vectorsTop = 372;
+  const cell = 13, shift = 8, columnsAt = [50, 256, 480, 700], top = 62, weightsTop = 236, vectorsTop = 372;
   const sizes = { ...data.sizes }, byName = Object.fromEntries(data.arrays.map((array) => [array.name, array]));
   const size = (axis) => sizes[axis[0]] + (axis.endsWith("+1") ? 1 : 0);
   const count = (axes) => axes.reduce((product, axis) => product * size(axis), 1);
@@ -11,11 +11,12 @@ function draw(data, root) {
   const groups = {};
   let chosen = "hs", most = null;
 
-  const controls = html(root, "div", { class: "controls" });
+  const controls = html(root, "div", { class: "controls", style: "column-gap: 14px" });
   for (const [letter, { low, high, words }] of Object.entries(data.axes)) {
     const change = (value) => { sizes[letter] = value; paint(); };
-    const { input } = slider(controls, { label: `${letter}, ${words}`, min: low, max: high, value: sizes[letter], change });
-    input.style.cssText = `width: 62px; accent-color: ${HUE[letter]}`;
+    const { input } = slider(controls, { label: `${letter} ${words}`, min: low, max: high, value: sizes[letter], change });
+    input.style.width = "56px";
+    input.previousSibling.style.borderBottom = `4px solid ${HUE[letter]}`;
     input.nextSibling.style.minWidth = "0.7em";
   }
   const page = svg(root, "svg", { viewBox: "0 0 832 484", role: "group", "aria-label": "The arrays, to scale" });
@@ -56,7 +57,7 @@ function draw(data, root) {
     const group = svg(page, "g", {
       tabindex: 0, role: "button", style: "cursor: pointer", mouseenter: () => select(name), focus: () => select(name), click: () => select(name),
       keydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); select(name); } },
-      "aria-label": `${name}, ${axes.map((axis) => `${axis} ${size(axis)}`).join(" by ")}`,
+      "aria-label": `${name}, ${axes.map((axis) => `${axis} ${size(axis)}`).join(" by ")}: ${byName[name].role}`,
     });
     groups[name] = group;
     for (let b = sheets - 1; b >= 0; b--) sheet(group, x + b * shift, y - b * shift, rows, columns);
@@ -76,9 +77,9 @@ function draw(data, root) {
   function paint() {
     page.replaceChildren();
     HOLDS.forEach((name, i) => {
-      const x = left + i * pitch, { right } = array(name, x, top, { x: x - 12, y: 18, anchor: "start" });
+      const x = columnsAt[i], { right } = array(name, x, top, { x: x - 12, y: 18, anchor: "start" });
       if (i === 3) return;
-      const end = x + pitch - 48, way = x + pitch - 57, y = top + 4;
+      const end = columnsAt[i + 1] - (i === 1 ? 60 : 46), way = end - 9, y = top + 4;
       arrow(right + 6, end, y, "none");
       if (i === 1) arrow(end, right + 6, y + 14, "4 2"); // and back again, one step later
       const columns = size(byName[WEIGHTS[i]].axes[1]), wx = way - (columns * cell) / 2;
@@ -109,7 +110,7 @@ function draw(data, root) {
     const first = work.pieces.filter(([, n]) => n === peak).map(([name]) => name);
     const { T, B, D, H, K } = sizes;
     say.textContent = `${many(parameters.sum)} parameters. One forward pass takes T·B·H·(D + H + K) = ${T}·${B}·${H}·${D + H + K} = ${many(work.sum)} multiply-adds; `
-      + (first.length === 3 ? "its three products take a third each." : `most of them in ${first.join(" and in ")}, ${share} %${first.length > 1 ? " each" : ""}.`);
+      + (first.length === 3 ? "its three products take a third each." : `the largest share, ${share} %, in ${first.join(" and again in ").replace(/(h|xs|hs) W/g, "$1\u00a0W")}.`);
   }
 
   function select(name) {

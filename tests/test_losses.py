@@ -1,0 +1,258 @@
+import re
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnlib import losses
+from rnnlib.gradcheck import compare, finite_differences
+
+
+class Outputs(NamedTuple):
+    ys: np.ndarray  # (T, B, K)
+    symbols: np.ndarray  # (T, B), targets of the cross-entropy
+    values: np.ndarray  # (T, B, K), targets of the squared error
+    weights: np.ndarray | None  # (T, B), some of them zero; None is the mean
+
+
+def outputs(T, B, K, seed=0, *, weighted=False, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    ys, values = (3 * rng.standard_normal((T, B, K)).astype(dtype) for _ in "yv")
+    weights = rng.random((T, B)).astype(dtype) * (rng.random((T, B)) < 0.7) if weighted else None
+    return Outputs(ys, rng.integers(0, K, (T, B)), values, weights)
+
+
+any_outputs = st.builds(
+    outputs, st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**16), weighted=st.booleans()
+)
+LOSSES = {
+    "softmax_cross_entropy": (losses.softmax_cross_entropy, losses.softmax_cross_entropy_grad, "symbols"),
+    "squared_error": (losses.squared_error, losses.squared_error_grad, "values"),
+}
+each_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+@each_loss
+@given(data=any_outputs)
+def test_gradient_equals_autodiff(name, data):
+    loss, grad, kind = LOSSES[name]
+    targets = getattr(data, kind)
+    ours = grad(data.ys, targets, data.weights)
+    weights = None if data.weights is None else jnp.asarray(data.weights)
+    theirs = jax.grad(loss_of_jax_arrays(name))(jnp.asarray(data.ys), jnp.asarray(targets), weights)
+    assert ours.shape == data.ys.shape
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def loss_of_jax_arrays(name):
+    """The loss itself, a step at a time where rank promotion, an error in these tests, forbids (T, B, K) against (K,)."""
+    return LOSSES[name][0]
+
+
+@each_loss
+@given(data=any_outputs)
+def test_gradient_equals_finite_differences(name, data):
+    loss, grad, kind = LOSSES[name]
+    targets = getattr(data, kind)
+    numeric = finite_differences(lambda ys: loss(ys, targets, data.weights), data.ys)
+    ours = grad(data.ys, targets, data.weights)
+    assert compare(ours, numeric)["value"].absolute < 1e-8 * max(1, np.abs(ours).max())
+
+
+@each_loss
+@given(data=any_outputs)
+def test_numpy_and_jax_give_the_same_loss(name, data):
+    loss, _, kind = LOSSES[name]
+    targets = getattr(data, kind)
+    weights = None if data.weights is None else jnp.asarray(data.weights)
+    theirs = loss(jnp.asarray(data.ys), jnp.asarray(targets), weights)
+    assert float(loss(data.ys, targets, data.weights)) == pytest.approx(float(theirs), rel=1e-12, abs=1e-13)
+
+
+@given(any_outputs)
+def test_cross_entropy_is_its_sum_step_by_step(data):
+    T, B, _ = data.ys.shape
+    total = 0.0
+    for t, b in np.ndindex(T, B):
+        p = np.exp(data.ys[t, b]) / np.exp(data.ys[t, b]).sum()
+        weight = 1 / (T * B) if data.weights is None else data.weights[t, b]
+        total -= weight * np.log(p[data.symbols[t, b]])
+    ours = losses.softmax_cross_entropy(data.ys, data.symbols, data.weights)
+    assert float(ours) == pytest.approx(total, rel=1e-11, abs=1e-12)
+
+
+@given(any_outputs)
+def test_squared_error_is_its_sum_step_by_step(data):
+    T, B, K = data.ys.shape
+    total = 0.0
+    for t, b, k in np.ndindex(T, B, K):
+        weight = 1 / (T * B) if data.weights is None else data.weights[t, b]
+        total += weight * (data.ys[t, b, k] - data.values[t, b, k]) ** 2 / 2
+    ours = losses.squared_error(data.ys, data.values, data.weights)
+    assert float(ours) == pytest.approx(total, rel=1e-11, abs=1e-12)
+
+
+@each_loss
+def test_weights_choose_the_sum(name):
+    loss, grad, kind = LOSSES[name]
+    data = outputs(5, 3, 4)
+    targets, ones = getattr(data, kind), np.ones((5, 3))
+    mean, total = loss(data.ys, targets), loss(data.ys, targets, ones)
+    assert float(total) == pytest.approx(15 * float(mean), rel=1e-12)
+    np.testing.assert_allclose(grad(data.ys, targets, ones), 15 * grad(data.ys, targets), rtol=1e-12)
+    mask = ones.copy()
+    mask[3:, 1] = 0  # the second sequence is over after three steps
+    kept = np.concatenate([np.arange(15).reshape(5, 3)[mask == 1]])
+    flat = [array.reshape(15, 1, *array.shape[2:])[kept] for array in (data.ys, targets)]
+    assert float(loss(data.ys, targets, mask / mask.sum())) == pytest.approx(float(loss(*flat)), rel=1e-12)
+    assert not grad(data.ys, targets, mask)[3:, 1].any()
+
+
+@each_loss
+def test_float32_stays_float32(name):
+    loss, grad, kind = LOSSES[name]
+    for weighted in (False, True):
+        data = outputs(5, 3, 4, weighted=weighted, dtype=np.float32)
+        targets = getattr(data, kind)
+        assert grad(data.ys, targets, data.weights).dtype == np.float32
+        assert np.asarray(loss(data.ys, targets, data.weights)).dtype == np.float32
+
+
+@each_loss
+def test_nothing_the_caller_owns_is_changed(name):
+    loss, grad, kind = LOSSES[name]
+    data = outputs(5, 3, 4, weighted=True)
+    before = [array.copy() for array in data]
+    loss(data.ys, getattr(data, kind), data.weights)
+    grad(data.ys, getattr(data, kind), data.weights)
+    for array, old in zip(data, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@given(any_outputs, st.floats(-1000, 1000))
+def test_softmax_sums_to_one_and_ignores_a_constant(data, constant):
+    p = losses.softmax(data.ys)
+    assert (p > 0).all()
+    np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-12)
+    np.testing.assert_allclose(losses.softmax(data.ys + constant), p, rtol=1e-9)
+    np.testing.assert_allclose(losses.softmax(jnp.asarray(data.ys)), p, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_outputs_of_a_thousand_neither_overflow_nor_give_nan(dtype):
+    ys = np.array([[[1000, -1000, 0]], [[-1000, -1000, -1000]]], dtype)
+    np.testing.assert_allclose(losses.softmax(ys), [[[1, 0, 0]], [[1 / 3, 1 / 3, 1 / 3]]], rtol=1e-6)
+    for target, nats in {0: 0, 1: 2000, 2: 1000}.items():
+        targets = np.array([[target], [target]])
+        assert losses.softmax_cross_entropy(ys, targets) == pytest.approx((nats + np.log(3)) / 2, rel=1e-6)
+        grad = losses.softmax_cross_entropy_grad(ys, targets)
+        assert np.isfinite(grad).all()
+        np.testing.assert_allclose(grad.sum(-1), 0, atol=1e-6)
+
+
+def test_knowing_nothing_costs_log_k_and_knowing_all_costs_nothing():
+    targets = np.arange(8).reshape(4, 2) % 4
+    assert losses.softmax_cross_entropy(np.zeros((4, 2, 4)), targets) == pytest.approx(np.log(4), rel=1e-12)
+    assert losses.softmax_cross_entropy(100.0 * np.eye(4)[targets], targets) < 1e-12
+    assert losses.squared_error(np.eye(4)[targets], np.eye(4)[targets]) == 0
+
+
+GOOD = outputs(5, 2, 4)
+SYMBOL_ERRORS = {
+    "wrong rank": (
+        (GOOD.ys[:, 0], GOOD.symbols),
+        ValueError,
+        "ys must be (T, B, K) (time, batch, outputs), got (5, 4). Is an axis missing?",
+    ),
+    "no steps": (
+        (GOOD.ys[:0], GOOD.symbols[:0]),
+        ValueError,
+        "ys must be (T, B, K) (time, batch, outputs), got (0, 2, 4). T must be at least 1. Is an axis missing?",
+    ),
+    "time and batch swapped": (
+        (GOOD.ys, GOOD.symbols.T),
+        ValueError,
+        "targets must be (5, 2) to match ys (5, 2, 4), got (2, 5). Are time and batch swapped, or the targets one-hot already? "
+        "Try targets.argmax(-1).",
+    ),
+    "one-hot targets": (
+        (GOOD.ys, np.eye(4)[GOOD.symbols]),
+        ValueError,
+        "targets must be (5, 2) to match ys (5, 2, 4), got (5, 2, 4). Are time and batch swapped, or the targets one-hot already? "
+        "Try targets.argmax(-1).",
+    ),
+    "counted from one": (
+        (GOOD.ys, np.full((5, 2), 4)),
+        ValueError,
+        "targets must lie in 0 ... 3 for 4 outputs, got 4 ... 4. Do the symbols count from 1, or has ys too few columns?",
+    ),
+    "a target of -1": (
+        (GOOD.ys, np.where(np.arange(2) == 1, -1, GOOD.symbols * 0)),
+        ValueError,
+        "targets must lie in 0 ... 3 for 4 outputs, got -1 ... 0. Do the symbols count from 1, or has ys too few columns?",
+    ),
+    "float targets": (
+        (GOOD.ys, GOOD.symbols.astype(float)),
+        TypeError,
+        "targets must be integers (symbols), got float64. Try targets.astype(int).",
+    ),
+    "integer outputs": (
+        (GOOD.ys.astype(int), GOOD.symbols),
+        TypeError,
+        "ys must hold floating-point numbers, got int64. ",
+    ),
+    "outputs in a list": (
+        (GOOD.ys.tolist(), GOOD.symbols),
+        TypeError,
+        "ys must be an array, got list. Try np.asarray(ys).",
+    ),
+    "weights swapped": (
+        (GOOD.ys, GOOD.symbols, np.ones((2, 5))),
+        ValueError,
+        "weights must be (5, 2) to match ys (5, 2, 4), got (2, 5). Are time and batch swapped?",
+    ),
+}
+VALUE_ERRORS = {
+    "wrong rank": (
+        (GOOD.ys[0], GOOD.values[0]),
+        ValueError,
+        "ys must be (T, B, K) (time, batch, outputs), got (2, 4). Is an axis missing?",
+    ),
+    "time and batch swapped": (
+        (GOOD.ys, GOOD.values.swapaxes(0, 1)),
+        ValueError,
+        "targets must be (5, 2, 4) to match ys (5, 2, 4), got (2, 5, 4). Are time and batch swapped?",
+    ),
+    "integer outputs": (
+        (GOOD.ys.astype(int), GOOD.values),
+        TypeError,
+        "ys must hold floating-point numbers, got int64. ",
+    ),
+    "integer targets": (
+        (GOOD.ys, GOOD.values.astype(int)),
+        TypeError,
+        "targets must hold floating-point numbers, got int64. ",
+    ),
+    "weights swapped": (
+        (GOOD.ys, GOOD.values, np.ones((2, 5))),
+        ValueError,
+        "weights must be (5, 2) to match ys (5, 2, 4), got (2, 5). Are time and batch swapped?",
+    ),
+}
+CASES = [
+    pytest.param(function, *case, id=f"{function.__name__}: {label}")
+    for name, errors in {"softmax_cross_entropy": SYMBOL_ERRORS, "squared_error": VALUE_ERRORS}.items()
+    for function in LOSSES[name][:2]
+    for label, case in errors.items()
+]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("function", "args", "error", "message"), CASES)
+def test_bad_input_is_explained(function, args, error, message):
+    with pytest.raises(error, match="^" + re.escape(f"{function.__name__}: {message}")):
+        function(*args)
