@@ -6,7 +6,7 @@ The pages need no network. Formulas are typeset by MathJax from its CDN where it
 import json
 import re
 import sys
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import nbformat
@@ -72,6 +72,11 @@ def portable(output, widgets):
     widget = widgets.get(data.pop(VIEW, {}).get("model_id"), {})
     if widget.get("model_module") == "anywidget":
         return {"text/html": WIDGET % json.dumps(widget["state"]).replace("</", "<\\/")}
+    if widget.get("model_name") == "HBoxModel":  # a progress bar of tqdm: as text, where it ended
+        parts = [
+            widgets[child.removeprefix("IPY_MODEL_")]["state"].get("value") for child in widget["state"]["children"]
+        ]
+        return {"text/plain": " ".join(unescape(part) for part in parts if isinstance(part, str))}
     if "image/png" in data:
         alt = output.metadata.get("image/png", {}).get("alt", data.get("text/plain", ""))
         return {"text/html": f'<img alt="{escape(alt)}" src="data:image/png;base64,{data["image/png"]}">'}

@@ -12,18 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.patches import FancyBboxPatch
 
-from rnnlib import bptt
+from rnnlib import bptt, layout
 from rnnlib.cells import ElmanParams
 from rnnlib.validation import require_finite, require_floating, require_shape
 
-Point = tuple[float, float]
-WIDTH, CARD, CHIP, PITCH = (
-    860,
-    (62, 54),
-    (56, 54),
-    92,
-)  # the drawing, a node, a weight, from row to row; pixels, y runs down
-ROWS = {"weight": 40, "loss": 152, "output": 244, "state": 336}  # further states and the inputs below
 FILLS = {"weight": "#ffffff", "input": "#f3f3f3", "state": "#e8f2f9", "output": "#e7f5f0", "loss": "#fdf3e1"}
 BLUE, GREY = "#0072B2", "#8a8a8a"
 
@@ -36,7 +28,7 @@ class Node(NamedTuple):
     kind: str  # weight, input, state, output or loss
     time: int | None  # its step, 0 for h0; None for what belongs to no step: the other weights, and L
     unit: tuple[int, ...]  # its indices in the array of its step, or in the weight's
-    position: Point  # the centre of its card
+    position: layout.Point  # the centre of its card
     value: float
 
 
@@ -46,8 +38,8 @@ class Edge(NamedTuple):
     source: str
     target: str
     derivative: float  # the local one, d target / d source with the target's other sources held still
-    route: tuple[Point, ...]  # the line from card to card
-    label_at: Point  # where its derivative is written, centred
+    route: tuple[layout.Point, ...]  # the line from card to card
+    label_at: layout.Point  # where its derivative is written, centred
 
 
 class Graph(NamedTuple):
@@ -93,8 +85,8 @@ def unrolled_graph(params: ElmanParams, xs: Float[np.ndarray, "T B D"], targets:
     beside = 32 + 18 * len(params.b_h)
     edges = []
     for source, target, derivative in _uses(params, tape, targets):
-        lane = _column(len(xs), place[target].time or 0) - beside
-        edges.append(_edge(place[source], place[target], float(derivative), lane))
+        lane = layout.column(len(xs), place[target].time or 0) - beside
+        edges.append(Edge(source, target, float(derivative), *layout.line(place[source], place[target], lane)))
     return Graph(nodes, tuple(edges))
 
 
@@ -121,9 +113,9 @@ def paths(graph: Graph, source: str, target: str) -> Iterator[tuple[Edge, ...]]:
         ['h[1,0]', 'h[2,0]', 'y[2,0]', 'L[2]']
         ['h[2,0]', 'y[2,0]', 'L[2]']
 
-    Source: Bauer (1974), Computational graphs and rounding error, SIAM J. Numer. Anal. 11, section 2.
+    Source: Bauer (1974), Computational graphs and rounding error, SIAM J. Numer. Anal. 11, pp. 87-96.
     """
-    count_paths(graph, source, target)  # it knows both names, or says so
+    _require_nodes("paths", graph, source, target)
     leads_there, onward = {target}, {}
     for edge in reversed(graph.edges):
         if edge.target in leads_there:
@@ -153,7 +145,7 @@ def path_value(path: Iterable[Edge]) -> float:
         >>> path_value([])
         1.0
 
-    Source: Bauer (1974), section 2.
+    Source: Bauer (1974).
     """
     return math.prod((edge.derivative for edge in path), start=1.0)
 
@@ -178,39 +170,11 @@ def count_paths(graph: Graph, source: str, target: str) -> int:
         >>> count_paths(unrolled_graph(net, np.ones((20, 1, 1)), np.zeros((20, 1, 1))), "W_hh[0,0]", "L")
         2097130
     """
-    count = {node.id: 0 for node in graph.nodes}
-    for name in (source, target):
-        if name not in count:
-            hint = "Ids look like W_hh[0,1], h[3,0], L[3] and L; time counts from 1, units from 0."
-            raise ValueError(f"paths: source and target must be nodes of the graph, got {name!r}. {hint}")
-    count[source] = 1
+    _require_nodes("count_paths", graph, source, target)
+    count = {node.id: int(node.id == source) for node in graph.nodes}
     for edge in graph.edges:
         count[edge.target] += count[edge.source]
     return count[target]
-
-
-def require_drawable(where: str, graph: Graph) -> None:
-    """Raise a `ValueError` if the graph is too large to be read as a drawing: up to 6 steps, 2 units, 1 input and 1 output.
-
-    Args:
-        where: the function that asks.
-        graph: the unrolled net.
-
-    Raises:
-        ValueError: too many steps or nodes a step.
-
-    Example:
-        >>> require_drawable("draw", Graph((), ()))
-    """
-    T = max((node.time or 0 for node in graph.nodes), default=0)
-    D, H, K = (
-        sum(node.kind == kind and node.time == 1 for node in graph.nodes) for kind in ("input", "state", "output")
-    )
-    if T > 6 or H > 2 or D > 1 or K > 1:
-        raise ValueError(
-            f"{where}: the net must be small enough to read (T ≤ 6, D = 1, H ≤ 2, K = 1), got T={T}, D={D}, H={H}, K={K}. "
-            "Its paths can be counted at any size: count_paths."
-        )
 
 
 def draw(graph: Graph, ax: plt.Axes, *, highlight: Iterable[tuple[Edge, ...]] = ()) -> None:
@@ -231,7 +195,7 @@ def draw(graph: Graph, ax: plt.Axes, *, highlight: Iterable[tuple[Edge, ...]] = 
         >>> fig, ax = plt.subplots(figsize=(8.6, 4.7))
         >>> draw(graph, ax, highlight=paths(graph, "W_hh[0,0]", "L[2]"))
     """
-    require_drawable("draw", graph)
+    layout.require_drawable("draw", graph)
     lit = {edge for path in highlight for edge in path}
     named = {name for edge in lit for name in (edge.source, edge.target)}
     weights = {node.id for node in graph.nodes if node.kind == "weight" and node.time is None}
@@ -241,18 +205,19 @@ def draw(graph: Graph, ax: plt.Axes, *, highlight: Iterable[tuple[Edge, ...]] = 
     for node in graph.nodes:
         _draw_card(ax, node, node.id in named)
         if node.time == 1 and node.kind != "state":
-            ax.text(
-                9,
-                node.position[1],
-                {"loss": "losses"}.get(node.kind, f"{node.kind}s"),
-                va="center",
-                fontsize=11,
-                color="#555",
-            )
+            row = "losses" if node.kind == "loss" else f"{node.kind}s"
+            ax.text(12, node.position[1], row, va="center", fontsize=11, color="#555")
         if node.kind == "input":
             ax.text(node.position[0], graph.height - 10, f"step {node.time}", ha="center", fontsize=11, color="#555")
-    ax.set(xlim=(0, WIDTH), ylim=(graph.height, 0), aspect="equal")
+    ax.set(xlim=(0, layout.WIDTH), ylim=(graph.height, 0), aspect="equal")
     ax.axis("off")
+
+
+def _require_nodes(where, graph, *names):
+    for name in names:
+        if name not in {node.id for node in graph.nodes}:
+            hint = "Ids look like W_hh[0,1], h[3,0], L[3] and L; time counts from 1, units from 0."
+            raise ValueError(f"{where}: source and target must be nodes of the graph, got {name!r}. {hint}")
 
 
 def _check(where, params, xs, targets):
@@ -271,7 +236,8 @@ def _nodes(params, tape, targets):
     for place, (name, index) in enumerate(weights):
         array, initial = getattr(params, name), name == "h0"
         label = _sub("h_0" if initial else letters.get(name, name), index, array.shape)
-        position = _position(T, H, "state", 0, index[0]) if initial else _chip(weights, place)
+        group = list(params._fields).index(name)
+        position = layout.position(T, H, "state", 0, index[0]) if initial else layout.chip(place, group, len(weights))
         id = f"{name}[{','.join(map(str, index))}]"
         yield Node(id, label, "weight", 0 if initial else None, index, position, float(array[index]))
     arrays = {"input": ("x", tape.xs), "state": ("h", tape.hs[1:]), "output": ("y", tape.ys)}
@@ -279,10 +245,10 @@ def _nodes(params, tape, targets):
     for t in range(1, T + 1):
         for kind, (letter, array) in arrays.items():
             for (unit,), value in np.ndenumerate(array[t - 1, 0]):
-                label, position = _sub(f"{letter}_{t}", (unit,), array.shape[2:]), _position(T, H, kind, t, unit)
+                label, position = _sub(f"{letter}_{t}", (unit,), array.shape[2:]), layout.position(T, H, kind, t, unit)
                 yield Node(f"{letter}[{t},{unit}]", label, kind, t, (unit,), position, float(value))
-        yield Node(f"L[{t}]", f"L_{t}", "loss", t, (), _position(T, H, "loss", t, 0), float(losses[t - 1]))
-    yield Node("L", "L", "loss", None, (), (_column(T, T), ROWS["weight"]), float(losses.sum()))
+        yield Node(f"L[{t}]", f"L_{t}", "loss", t, (), layout.position(T, H, "loss", t, 0), float(losses[t - 1]))
+    yield Node("L", "L", "loss", None, (), (layout.column(T, T), layout.ROWS["weight"]), float(losses.sum()))
 
 
 def _uses(params, tape, targets):
@@ -309,57 +275,10 @@ def _uses(params, tape, targets):
         yield f"L[{t}]", "L", 1.0
 
 
-def _sub(label, index, shape, comma=","):
+def _sub(label, index, shape):
     """Add the indices, from 1, of the axes that are longer than 1: W_hh,12."""
     digits = "".join(str(i + 1) for i, size in zip(index, shape, strict=True) if size > 1)
     return f"{label},{digits}" if digits else label
-
-
-def _column(T, t):
-    return 62 + t * (WIDTH - 124) / T
-
-
-def _chip(weights, place):
-    """Weights in a row at the top, a gap between one array and the next."""
-    group = len({name for name, _ in weights[: place + 1]}) - 1
-    return (40 + place * (84 if len(weights) <= 6 else 65) + 6 * group, ROWS["weight"])
-
-
-def _position(T, H, kind, t, unit):
-    """One column a step; units below each other, each a little to the right, so that lines up and down have lanes of their own."""
-    if kind == "state":
-        return (_column(T, t) + 36 * (unit - (H - 1) / 2), ROWS["state"] + PITCH * unit)
-    row = ROWS["state"] + PITCH * H if kind == "input" else ROWS[kind]
-    return (_column(T, t) + 36 * unit, row)
-
-
-def _edge(source, target, derivative, lane):
-    """Lay the line from card to card, and find a place for its derivative. `lane` runs down beside the target's column."""
-    (x, y), (u, v), w, h = source.position, target.position, CARD[0] / 2, CARD[1] / 2
-    right = (CHIP if source.kind == "weight" else CARD)[0] / 2
-    if target.id == "L":
-        route, label_at = ((x, y - h), (x, 106), (u, 106), (u, v + h)), (x - 10, y - h - 10)
-    elif source.kind == "weight" and source.time is None:  # down from the chip, along, and down the lane
-        route, label_at = (
-            ((x, y + h), (x, 86), (lane, 86), (lane, v - 18), (u - w, v - 18)),
-            (lane, ROWS["output"] - PITCH / 2),
-        )
-    elif target.kind == "state" and source.kind != "input":  # one step on in time
-        tilt = 8 * np.sign(v - y)
-        (a, b), (c, d) = route = ((x + right, y + tilt), (u - w, v - tilt))
-        share, lift = (0.3, 0) if tilt else (0.5, 10 if v == ROWS["state"] else -11)
-        label_at = (a + share * (c - a), b + share * (d - b) - lift)
-    else:  # up, passing beside a unit that stands between
-        state, other = (source, target) if source.kind == "state" else (target, source)
-        lean = state.position[0] - other.position[0]
-        at = other.position[0] + lean * (1.5 if abs(v - y) > PITCH else 1)
-        route = ((at, y - h), (at, v + h))
-        label_at = (
-            at + (20 if lean >= 0 else -20),
-            other.position[1] + PITCH / 2 * np.sign(state.position[1] - other.position[1]),
-        )
-    rounded = tuple((float(a), float(b)) for a, b in (*route, label_at))
-    return Edge(source.id, target.id, derivative, rounded[:-1], rounded[-1])
 
 
 def _draw_edge(ax, edge, lit):
@@ -369,13 +288,13 @@ def _draw_edge(ax, edge, lit):
     )
     arrow = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", edge.route[-1], edge.route[-2], arrowprops=arrow, zorder=2 + lit)
-    if lit:
+    if lit and edge.target != "L":  # there it is 1
         halo = {"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"}
         ax.text(*edge.label_at, _number(edge.derivative, 2), ha="center", va="center", fontsize=10, bbox=halo, zorder=5)
 
 
 def _draw_card(ax, node, lit):
-    (x, y), (w, h) = node.position, CHIP if node.kind == "weight" else CARD
+    (x, y), (w, h) = node.position, layout.CHIP if node.kind == "weight" else layout.CARD
     shape = "square,pad=0" if node.kind == "weight" else "round,pad=0,rounding_size=12"
     outline = {"ec": BLUE if lit else GREY, "lw": 2.2 if lit else 0.9}
     ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle=shape, fc=FILLS[node.kind], zorder=4, **outline))

@@ -65,5 +65,5 @@ def heatmap(
     if numbers:
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if abs(value) > 0.6 * limit else "black"
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=colour)
+            ax.text(j, i, f"{value:z.2f}", ha="center", va="center", fontsize=10, color=colour)
     return image

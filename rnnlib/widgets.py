@@ -12,7 +12,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from rnnlib import bptt, diagrams
+from rnnlib import bptt, diagrams, layout
 from rnnlib.cells import init_elman
 
 _JS = Path(__file__).parent / "js"
@@ -260,8 +260,8 @@ def unrolled_graph(nets: dict[str, diagrams.Graph]) -> UnrolledGraph:
             'unrolled_graph: nets must hold a graph, got none. Try {"one neuron": diagrams.unrolled_graph(...)}.'
         )
     for graph in nets.values():
-        diagrams.require_drawable("unrolled_graph", graph)
-    sizes = {"width": diagrams.WIDTH, "card": diagrams.CARD, "chip": diagrams.CHIP}
+        layout.require_drawable("unrolled_graph", graph)
+    sizes = {"width": layout.WIDTH, "card": layout.CARD, "chip": layout.CHIP}
     alt = (
         "Weights in a row at the top, below them the net unrolled: inputs, states, outputs and losses, a column a step. Scrub time to see "
         "values appear forward and derivatives backward; choose a weight and a loss to light every path between them and read its product."

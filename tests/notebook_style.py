@@ -12,7 +12,8 @@ CHAPTERS = sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))
 
 FIRST = "What you will be able to do"
 LAST = ["What to remember", "Questionnaire", "Going further"]
-WITHOUT_ASSERT = {"", FIRST, *LAST}  # an exercise has its own check
+# No assert is asked of these, nor of an exercise, which has its own check, nor of the prose of chapter 00, the map.
+WITHOUT_ASSERT = {"", FIRST, *LAST}
 VIEW, STATE = (f"application/vnd.jupyter.widget-{part}+json" for part in ("view", "state"))
 ABSOLUTE = re.compile(r"(?<![\w.~/])/(?:home|root|work|Users|tmp)/|\b[A-Z]:\\(?=\w)")
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-|$)")
@@ -184,10 +185,9 @@ def _sections(notebook, path):
     interactive = explorables(notebook)
     for title, cells in sections(notebook).items():
         code = [cell for cell in cells if cell.cell_type == "code"]
-        map_of_the_course = path.name.startswith("00") and not code
-        if title not in WITHOUT_ASSERT and not title.startswith("Exercise") and not map_of_the_course:
-            if not any(re.search(r"^\s*assert\b", cell.source, re.M) for cell in code):
-                yield f"{cells[0].id}: the section {title!r} claims without an assert: end it in one"
+        exempt = title in WITHOUT_ASSERT or title.startswith("Exercise") or (path.name.startswith("00") and not code)
+        if not exempt and not any(re.search(r"^\s*assert\b", cell.source, re.M) for cell in code):
+            yield f"{cells[0].id}: the section {title!r} claims without an assert: end it in one"
         shown = [cell.id for cell in code if cell.id in interactive]
         if shown and not any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs):
             yield f"{shown[0]}: an explorable without a figure in its section: paper and GitHub need one"

@@ -26,9 +26,12 @@ def outputs(T, B, K, seed=0, *, weighted=False, dtype=np.float64):
     return Outputs(ys, rng.integers(0, K, (T, B)), values, weights)
 
 
-any_outputs = st.builds(
-    outputs, st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**16), weighted=st.booleans()
-)
+def any_size(*most):
+    return st.builds(outputs, *(st.integers(1, n) for n in most), st.integers(0, 2**16), weighted=st.booleans())
+
+
+any_outputs = any_size(6, 4, 5)
+few_shapes = any_size(2, 2, 3)  # JAX compiles anew for each shape
 LOSSES = {
     "softmax_cross_entropy": (losses.softmax_cross_entropy, losses.softmax_cross_entropy_grad, "symbols"),
     "squared_error": (losses.squared_error, losses.squared_error_grad, "values"),
@@ -37,20 +40,15 @@ each_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 @each_loss
-@given(data=any_outputs)
+@given(data=few_shapes)
 def test_gradient_equals_autodiff(name, data):
     loss, grad, kind = LOSSES[name]
     targets = getattr(data, kind)
     ours = grad(data.ys, targets, data.weights)
     weights = None if data.weights is None else jnp.asarray(data.weights)
-    theirs = jax.grad(loss_of_jax_arrays(name))(jnp.asarray(data.ys), jnp.asarray(targets), weights)
+    theirs = jax.grad(loss)(jnp.asarray(data.ys), jnp.asarray(targets), weights)
     assert ours.shape == data.ys.shape
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
-
-
-def loss_of_jax_arrays(name):
-    """The loss itself, a step at a time where rank promotion, an error in these tests, forbids (T, B, K) against (K,)."""
-    return LOSSES[name][0]
 
 
 @each_loss
@@ -64,7 +62,7 @@ def test_gradient_equals_finite_differences(name, data):
 
 
 @each_loss
-@given(data=any_outputs)
+@given(data=few_shapes)
 def test_numpy_and_jax_give_the_same_loss(name, data):
     loss, _, kind = LOSSES[name]
     targets = getattr(data, kind)
@@ -139,7 +137,11 @@ def test_softmax_sums_to_one_and_ignores_a_constant(data, constant):
     assert (p > 0).all()
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-12)
     np.testing.assert_allclose(losses.softmax(data.ys + constant), p, rtol=1e-9)
-    np.testing.assert_allclose(losses.softmax(jnp.asarray(data.ys)), p, rtol=1e-12)
+
+
+@given(few_shapes)
+def test_softmax_gives_the_same_in_numpy_and_jax(data):
+    np.testing.assert_allclose(losses.softmax(jnp.asarray(data.ys)), losses.softmax(data.ys), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

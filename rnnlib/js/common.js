@@ -73,6 +73,8 @@ function explorable(name, draw) {
   return {
     render({ model, el }) {
       const root = html(el, "div", { class: `explorable explorable-${name}`, role: "group", "aria-label": model.get("alt") });
+      // JupyterLab takes arrows and Enter for its own shortcuts, unless the focused element itself says no.
+      root.addEventListener("focusin", (event) => { event.target.dataset.lmSuppressShortcuts = "true"; });
       html(root, "style", {}, STYLE);
       draw(model.get("data"), root);
     },

@@ -1,14 +1,15 @@
 // The unrolled graph: scrub through the forward and the backward pass, choose a weight and a loss, see every path between them.
 
 const UNROLLED_STYLE = `
-.explorable-unrolled svg text { text-anchor: middle; dominant-baseline: central; pointer-events: none; }
+.explorable-unrolled svg text { font-size: 12.5px; text-anchor: middle; dominant-baseline: central; pointer-events: none; }
 .explorable-unrolled svg .name { font: italic 16px Georgia, "DejaVu Serif", serif; }
 .explorable-unrolled svg .name.long { font-size: 14px; }
-.explorable-unrolled svg .name tspan { font-size: 12px; }
+.explorable-unrolled svg .name tspan { font-size: 12.5px; }
 .explorable-unrolled svg .back { font-style: italic; fill: #b34a00; }
-.explorable-unrolled svg .side { text-anchor: start; fill: #555; }
+.explorable-unrolled svg .side, .explorable-unrolled svg .legend { text-anchor: start; fill: #555; }
+.explorable-unrolled svg .legend { fill: #b34a00; font-style: italic; }
 .explorable-unrolled svg .step { fill: #555; }
-.explorable-unrolled svg .derivative { paint-order: stroke; stroke: #fff; stroke-width: 5px; stroke-linejoin: round; fill: #666; font-size: 12px; }
+.explorable-unrolled svg .derivative { paint-order: stroke; stroke: #fff; stroke-width: 4px; stroke-linejoin: round; fill: #666; font-size: 12.5px; }
 .explorable-unrolled svg .lit .derivative { fill: #222; font-size: 13px; }
 .explorable-unrolled svg path { fill: none; stroke: #b4b4b4; stroke-width: 1.2; }
 .explorable-unrolled svg .lit path { stroke: #0072B2; stroke-width: 2.6; }
@@ -30,7 +31,7 @@ const UNROLLED_STYLE = `
 .explorable-unrolled tbody tr:hover, .explorable-unrolled tr[aria-selected=true] { background: #e8f2f9; }
 .explorable-unrolled tbody tr.sum { cursor: default; background: none; font-weight: 600; }
 .explorable-unrolled tbody tr.rest { cursor: default; background: none; color: #555; }
-.explorable-unrolled sub { font-size: 12px; line-height: 0; }
+.explorable-unrolled sub { font-size: 12px; line-height: 0; vertical-align: -0.3em; }
 `;
 const FILL = { weight: "#ffffff", input: "#f3f3f3", state: "#e8f2f9", output: "#e7f5f0", loss: "#fdf3e1" };
 const ROWS_SHOWN = 6;
@@ -38,10 +39,11 @@ const ROWS_SHOWN = 6;
 function draw(data, root) {
   html(root, "style", {}, UNROLLED_STYLE);
   const names = Object.keys(data.nets);
-  let net, cards, lines, band, time, weight, loss, routes, picked = -1, hovered = -1; // both count the rows of the table
+  let net, cards, lines, band, under, steps, legend, time, weight, loss, routes, picked = -1, hovered = -1; // both count the rows of the table
 
   const top = html(root, "div", { class: "controls" });
   choice(top, { label: "Net:", names, value: names[0], change: open });
+  html(top, "span", {}, "Loss: one you click, or");
   const everything = html(top, "button", { type: "button", click: () => { loss = "L"; select(); } }, "all losses");
   const bar = html(root, "div", { class: "controls" });
   const scrub = slider(bar, { label: "Time", min: 0, max: 1, value: 0, show: when, change: (p) => { time = p; paint(); } });
@@ -69,17 +71,19 @@ function draw(data, root) {
     page.setAttribute("viewBox", `0 0 ${data.width} ${net.height}`);
     page.replaceChildren();
     band = svg(page, "rect", { y: 118, width: 118, height: net.height - 118, rx: 12 });
+    under = svg(page, "g");
     lines = net.edges.map(line);
     page.append(...lines.map((one) => one.label));
     cards = net.nodes.map(card);
     for (const node of net.nodes) if (node.time === 1 && node.kind !== "state") svg(page, "text", { class: "side", x: 12, y: node.at[1] }, node.kind === "loss" ? "losses" : `${node.kind}s`);
-    for (const node of net.nodes) if (node.kind === "input") svg(page, "text", { class: "step", x: node.at[0], y: net.height - 14 }, `step ${node.time}`);
+    steps = net.nodes.filter((node) => node.kind === "input").map((node) => svg(page, "text", { class: "step", x: node.at[0], y: net.height - 14 }));
+    legend = svg(page, "text", { class: "legend", x: 12, y: net.height - 14 });
     select();
   }
 
   function line(edge) {
     const source = net.nodes[edge.from], hidden = source.kind === "weight" && source.time === null;
-    const group = svg(page, "g"), points = edge.route, [[a, b], [x, y]] = points.slice(-2);
+    const group = svg(under, "g"), points = edge.route, [[a, b], [x, y]] = points.slice(-2);
     svg(group, "path", { d: rounded(points) });
     const head = svg(group, "path"), reach = Math.hypot(x - a, y - b), [u, v] = [(x - a) / reach, (y - b) / reach];
     head.setAttribute("d", `M ${x - 7 * u - 4 * v} ${y - 7 * v + 4 * u} L ${x} ${y} L ${x - 7 * u + 4 * v} ${y - 7 * v - 4 * u}`);
@@ -95,9 +99,9 @@ function draw(data, root) {
     const press = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); } };
     const group = svg(page, "g", button ? { role: "button", tabindex: 0, "aria-label": `${plain(node.label)}, ${number(node.value)}: choose this ${node.kind}`, click: choose, keydown: press } : {});
     svg(group, "rect", { class: "card", x: x - w / 2, y: y - h / 2, width: w, height: h, rx: chip ? 0 : 12, fill: FILL[node.kind] });
-    const [base, sub] = node.label.split("_"), name = svg(group, "text", { class: `name${(sub ?? "").length > 3 ? " long" : ""}`, x, y: y - 16 }, base);
+    const [base, sub] = node.label.split("_"), name = svg(group, "text", { class: `name${(sub ?? "").length > 3 ? " long" : ""}`, x, y: y - 17 }, base);
     if (sub) svg(name, "tspan", { dy: 5 }, sub);
-    return { group, value: svg(group, "text", { x, y: y + 2 }), back: svg(group, "text", { class: "back", x, y: y + 18 }) };
+    return { group, value: svg(group, "text", { x, y: y + 3 }), back: svg(group, "text", { class: "back", x, y: y + 19 }) };
   }
 
   function select() { // another weight or loss: find the paths between them, the largest first
@@ -145,11 +149,13 @@ function draw(data, root) {
     });
     const rest = routes.slice(ROWS_SHOWN), last = (kind, words, value) => {
       const row = html(rows, "tr", { class: kind });
-      html(row, "td", { colspan: 2 }, words);
+      const cell = html(row, "td", { colspan: 2 }, words);
       html(row, "td", {}, number(value, 4));
+      return cell;
     };
     if (rest.length) last("rest", `${rest.length} more ${rest.length === 1 ? "path" : "paths, together"}`, total(rest));
-    last("sum", `sum over ${count(routes)} = d${plain(net.nodes[net.place.get(loss)].label)}/d${plain(net.nodes[net.place.get(weight)].label)}`, total(routes));
+    const name = last("sum", `the sum over ${count(routes)}: `, total(routes));
+    derivative(name);
   }
 
   function arrow(event) {
@@ -178,38 +184,53 @@ function draw(data, root) {
       const kind = !lit.has(i) ? "" : !alone.has(i) ? "lit dim" : only < 0 ? "lit" : "lit alone";
       one.group.setAttribute("class", kind);
       one.label.setAttribute("class", kind);
+      if (alone.has(i)) under.append(one.group); // above the others
       one.group.style.display = one.hidden && !lit.has(i) ? "none" : "";
-      one.label.style.display = lit.has(i) || (!one.hidden && !forward && one.time >= here && net.nodes[net.edges[i].to].id !== "L") ? "" : "none";
+      const carries = lit.has(i) ? !forward || one.time <= time : !one.hidden && !forward && one.time >= here;
+      one.label.style.display = carries && net.nodes[net.edges[i].to].id !== "L" ? "" : "none";
     });
     cards.forEach((one, i) => {
       const node = net.nodes[i], known = node.kind === "weight" || (node.time ?? T) <= time;
       const back = !forward && (node.time === null || node.time >= here || (node.time === 0 && here === 1));
       one.group.setAttribute("class", `${known ? "" : "unknown"} ${node.id === weight || node.id === loss ? "chosen" : touched.has(i) ? "on" : ""}`);
       one.value.textContent = known ? number(node.value) : "";
-      one.back.textContent = back ? `∂ ${number(grad[i], 3)}` : "";
+      one.back.textContent = back ? `∂ ${grad[i] === 0 ? 0 : number(grad[i])}` : "";
       if (one.group.hasAttribute("role")) one.group.setAttribute("aria-pressed", node.id === weight || node.id === loss);
     });
     const column = net.nodes.find((node) => node.kind === "output" && node.time === here);
     band.setAttribute("visibility", column ? "visible" : "hidden");
     if (column) band.setAttribute("x", column.at[0] - 59);
     band.setAttribute("fill", forward ? "#f1f7fb" : "#fdf5ee");
+    steps.forEach((text, i) => { text.textContent = i + 1 !== here ? `step ${i + 1}` : forward ? `step ${here} →` : `← step ${here}`; });
+    legend.textContent = forward ? "" : `∂ = d${plain(labelOf(loss))}/d(node)`;
     everything.setAttribute("aria-pressed", loss === "L");
     [...body.querySelectorAll("[tabindex]")].forEach((row, i) => row.setAttribute("aria-selected", i === only));
     tell(only);
   }
 
+  const labelOf = (id) => net.nodes[net.place.get(id)].label;
+
+  function derivative(parent) { // dL/dw, in letters with subscripts
+    parent.append("d");
+    write(parent, labelOf(loss));
+    parent.append("/d");
+    write(parent, labelOf(weight));
+  }
+
   function tell(only) {
-    const name = `d${plain(net.nodes[net.place.get(loss)].label)}/d${plain(net.nodes[net.place.get(weight)].label)}`;
-    if (!routes.length) say.textContent = `${name} = 0: no path leads from the one to the other.`;
-    else if (only >= 0) say.textContent = `Path ${only + 1} of ${routes.length} brings ${number(routes[only].value, 4)} of ${name} = ${number(total(routes), 4)}.`;
-    else say.textContent = `${name} = ${number(total(routes), 4)}: the sum over ${count(routes)}. ${furthest()}`;
+    say.textContent = only >= 0 ? `Path ${only + 1} of ${routes.length} brings ${number(routes[only].value, 4)} of ` : "";
+    derivative(say);
+    if (only >= 0) say.append(` = ${number(total(routes), 4)}.`);
+    else if (!routes.length) say.append(" = 0: no path leads from the one to the other.");
+    else say.append(` = ${number(total(routes), 4)}, the sum over ${count(routes)}. ${furthest()}`);
   }
 
   function furthest() {
-    const back = (one) => one.path.filter((i) => [net.nodes[net.edges[i].from], net.nodes[net.edges[i].to]].every(({ id }) => /^h/.test(id))).length;
+    const state = (i) => ["state", "weight"].includes(net.nodes[i].kind) && net.nodes[i].time !== null;
+    const back = (one) => one.path.filter((e) => state(net.edges[e].from) && state(net.edges[e].to)).length;
     const most = Math.max(...routes.map(back)), far = routes.filter((one) => back(one) === most);
-    if (most === 0) return "None goes through an earlier state.";
-    return `${far.length === 1 ? "The one that reaches back furthest crosses" : `The ${far.length} that reach back furthest cross`} ${most} ${most === 1 ? "step" : "steps"} of time and ${far.length === 1 ? "brings" : "bring"} ${number(total(far), 4)}.`;
+    if (most === 0) return "No path goes through an earlier state.";
+    return `The ${far.length === 1 ? "longest crosses" : `${far.length} longest cross`} ${most} ${most === 1 ? "step" : "steps"} of time and ${far.length === 1 ? "brings" : "bring"} ${number(total(far), 4)}.`;
   }
 
   open(names[0]);
@@ -222,9 +243,8 @@ const count = (routes) => `${routes.length} ${routes.length === 1 ? "path" : "pa
 const plain = (label) => label.replace(/_([\d,]+)$/, (_, digits) => digits.replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
 
 function write(parent, label) {
-  const [base, sub] = label.split("_");
-  html(parent, "i", {}, base);
-  if (sub) html(parent, "sub", {}, sub);
+  const [base, sub] = label.split("_"), letter = html(parent, "i", {}, base);
+  if (sub) html(letter, "sub", {}, sub);
 }
 
 // A polyline with its corners rounded.

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.notebook_style import CHAPTERS, ROOT, explorables, read
 
@@ -38,15 +39,14 @@ def test_in_jupyterlab(path, lab, page, measured):
     page.goto(f"{lab}/{path.name}?token=t&reset")
     page.wait_for_function(READY, timeout=60_000)
     try:
-        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(READY, timeout=120_000)
+        page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true; })")
+        page.wait_for_function("window.ran", timeout=300_000)
         for cell in page.evaluate(NOTEBOOK)["cells"]:
             if cell["cell_type"] == "code":
                 assert cell["execution_count"], f"{path.name}, cell {cell['id']} did not run"
                 kinds = {output.get("name", output["output_type"]) for output in cell["outputs"]}
                 assert not kinds & {"error", "stderr"}, f"{path.name}, cell {cell['id']}: {cell['outputs']}"
-        roots = page.locator(".explorable")
-        assert roots.count() == len(explorables(read(path)))
+        expect(page.locator(".explorable")).to_have_count(len(explorables(read(path))))
         play(page, path.stem, measured, "JupyterLab")
         picture(page, ".jp-OutputArea img", f"{path.stem}-figure")
         assert complaints(page) == []
@@ -65,7 +65,7 @@ def site():
 def test_exported_page(path, site, page, measured):
     """No kernel, no server, no network: the explorables live."""
     page.goto((site / f"{path.stem}.html").as_uri())
-    page.wait_for_function(f"document.querySelectorAll('.explorable').length === {len(explorables(read(path)))}")
+    expect(page.locator(".explorable")).to_have_count(len(explorables(read(path))))
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     play(page, path.stem, measured, "page")
     assert complaints(page) == []

@@ -1,0 +1,137 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnlib import bptt, diagrams, layout, widgets
+from rnnlib.cells import ElmanParams
+from tests.strategies import problem
+
+
+@given(*[st.integers(1, 5)] * 5)
+def test_array_counts_are_those_of_real_arrays(T, B, D, H, K):
+    p = problem(T, B, D, H, K)
+    tape = bptt.forward(p.params, p.xs)
+    counts = widgets.array_counts(T, B, D, H, K)
+    assert counts["parameters"] == {name: array.size for name, array in p.params._asdict().items()}
+    real = {**tape._asdict(), "a": tape.hs[1:]}  # a has the shape of the states that it becomes
+    assert counts["data"] == {name: array.size for name, array in real.items()}
+    products = {
+        "xs W_xh": multiply_adds(tape.xs, p.params.W_xh),
+        "h W_hh": multiply_adds(tape.hs[:-1], p.params.W_hh),
+        "hs W_hy": multiply_adds(tape.hs[1:], p.params.W_hy),
+    }
+    assert counts["multiply_adds"] == products
+
+
+def multiply_adds(left, right):
+    """One for each entry of the product and each term of its sum."""
+    return (left @ right).size * left.shape[-1]
+
+
+def test_array_shapes_tells_the_role_and_the_line_of_every_array():
+    data = widgets.array_shapes(T=2, K=1).data
+    assert data["sizes"] == {"T": 2, "B": 3, "D": 5, "H": 6, "K": 1}
+    assert [a["name"] for a in data["arrays"]] == ["xs", "W_xh", "a", "W_hh", "b_h", "hs", "W_hy", "ys", "b_y", "h0"]
+    assert {a["name"] for a in data["arrays"] if a["kind"] == "parameter"} == set(ElmanParams._fields)
+    for array in data["arrays"]:
+        assert array["line"].startswith(array["name"])
+        assert array["role"].endswith(".")
+        assert all(axis.removesuffix("+1") in data["axes"] for axis in array["axes"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"), [({"T": 9}, "T must be between 1 and 8, got 9"), ({"K": 0}, "K must be")]
+)
+def test_array_shapes_explains_a_size_off_its_slider(sizes, message):
+    with pytest.raises(ValueError, match=rf"array_shapes: {message}.*\. Try array_counts for larger nets\."):
+        widgets.array_shapes(**sizes)
+
+
+def unrolled(T=3, D=1, H=2, K=1):
+    p = problem(T, 1, D, H, K)
+    return p, diagrams.unrolled_graph(p.params, p.xs, p.d_ys)
+
+
+def test_unrolled_graph_hands_over_the_graph_as_it_is():
+    _, graph = unrolled()
+    data = widgets.unrolled_graph({"two units": graph}).data
+    assert (data["width"], tuple(data["card"]), tuple(data["chip"])) == (layout.WIDTH, layout.CARD, layout.CHIP)
+    net = data["nets"]["two units"]
+    assert net["height"] == graph.height
+    given = [(node["id"], node["label"], node["kind"], node["time"], node["value"]) for node in net["nodes"]]
+    assert given == [(node.id, node.label, node.kind, node.time, node.value) for node in graph.nodes]
+    names = [node["id"] for node in net["nodes"]]
+    edges = [(names[edge["from"]], names[edge["to"]], edge["derivative"]) for edge in net["edges"]]
+    assert edges == [(edge.source, edge.target, edge.derivative) for edge in graph.edges]
+
+
+def test_unrolled_graph_has_what_its_sweep_needs():
+    """The page goes over the edges once, from the last to the first: that must give the gradient."""
+    p, graph = unrolled()
+    net = widgets.unrolled_graph({"two units": graph}).data["nets"]["two units"]
+    place = {node["id"]: i for i, node in enumerate(net["nodes"])}
+    grad = [float(i == place["L"]) for i in range(len(place))]
+    for edge in reversed(net["edges"]):
+        grad[edge["from"]] += edge["derivative"] * grad[edge["to"]]
+    tape = bptt.forward(p.params, p.xs)
+    exact = bptt.backward(p.params, tape, tape.ys - p.d_ys)
+    assert [grad[place[f"W_hh[{i},{j}]"]] for i in (0, 1) for j in (0, 1)] == pytest.approx(list(exact.W_hh.ravel()))
+    assert [grad[place[f"h0[{i}]"]] for i in (0, 1)] == pytest.approx(list(exact.h0))
+
+
+def test_unrolled_graph_explains_what_it_cannot_draw():
+    with pytest.raises(ValueError, match=r"unrolled_graph: nets must hold a graph, got none\. Try "):
+        widgets.unrolled_graph({})
+    with pytest.raises(
+        ValueError, match=r"unrolled_graph: the net must be small enough to read .*got T=3, D=1, H=3, K=1"
+    ):
+        widgets.unrolled_graph({"three units": unrolled(H=3)[1]})
+
+
+def tanh_by_epsilon():
+    return widgets.epsilon_error(np.tanh, 0.5, float(1 - np.tanh(0.5) ** 2)).data
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_epsilon_error_hands_over_the_error_of_each_quotient(kind):
+    data, w = tanh_by_epsilon(), kind(0.5)
+    errors = data["kinds"][kind.__name__]["errors"]
+    for epsilon, forward, central in zip(data["epsilons"], errors["forward"], errors["central"], strict=True):
+        below, here, above = (float(np.tanh(x)) for x in (w - kind(epsilon), w, w + kind(epsilon)))
+        assert forward == (above - here) / epsilon - data["slope"]
+        assert central == pytest.approx((above - below) / (2 * epsilon) - data["slope"], rel=1e-9, abs=1e-15)
+
+
+def test_epsilon_error_draws_the_curve_that_the_quotients_come_from():
+    data = tanh_by_epsilon()
+    left, here, right = (data["offsets"].index(s) for s in (-1, 0, 1))
+    for kind in data["kinds"].values():
+        for epsilon, curve, central in zip(data["epsilons"], kind["curves"], kind["errors"]["central"], strict=True):
+            assert curve[here] == 0
+            size = max(abs(curve[left]), abs(curve[right]))  # four digits of it are kept
+            assert curve[right] - curve[left] == pytest.approx(2 * epsilon * central, abs=2e-3 * size + 1e-300)
+
+
+def test_epsilon_error_turns_where_it_says():
+    data = tanh_by_epsilon()
+    assert (data["epsilons"][0], data["epsilons"][-1]) == (1e-16, 1.0)
+    for kind in data["kinds"].values():
+        for method, errors in kind["errors"].items():
+            best = data["epsilons"][np.argmin(np.abs(errors))]
+            assert 1e-2 < best / kind["balance"][method] < 1e2
+
+
+def test_epsilon_error_asks_for_each_loss_in_its_own_precision():
+    asked = set()
+
+    def loss(w):
+        asked.add(type(w))
+        return w**2
+
+    widget = widgets.epsilon_error(loss, 0.5, 1.0)
+    assert asked == {np.float64, np.float32}
+    assert json.loads(json.dumps(widget.data, allow_nan=False)) == widget.data
+    assert repr(widget).startswith("EpsilonError: Left, a loss near one weight")
