@@ -1,10 +1,10 @@
-// What every explorable shares: making elements, sliders and buttons, colours, number formats. Each script defines `draw(model, root)`
+// What every explorable shares: making elements, sliders and buttons, colours, number formats. Each script defines `draw(data, root)`
 // and ends in `export default explorable("name", draw);`.
 
 const COLOUR = { blue: "#0072B2", orange: "#D55E00", green: "#009E73", pink: "#CC79A7", sky: "#56B4E9", yellow: "#E69F00", grey: "#8a8a8a", ink: "#222", line: "#d0d0d0" };
 
 const STYLE = `
-.explorable { font: 14px/1.45 system-ui, sans-serif; color: #222; background: #fff; border: 1px solid #d0d0d0; border-radius: 8px; padding: 12px 14px; max-width: 860px; }
+.explorable { font: 14px/1.45 system-ui, sans-serif; color: #222; background: #fff; border: 1px solid #d0d0d0; border-radius: 8px; padding: 12px 14px; max-width: 860px; box-sizing: border-box; }
 .explorable svg { display: block; width: 100%; height: auto; }
 .explorable svg text { font: 13px system-ui, sans-serif; fill: #222; }
 .explorable .controls { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; margin: 4px 0; }
