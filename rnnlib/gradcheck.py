@@ -193,7 +193,7 @@ def _verdict(relative, angle, length, tolerance):
 
 
 def _cells(row):
-    angle = "-" if np.isnan(row.angle) else f"{row.angle:.2g}°"
+    angle = "-" if np.isnan(row.angle) else f"{row.angle:.2g}°" if row.angle < 10 else f"{row.angle:.0f}°"
     return f"{row.absolute:9.1e}", f"{row.relative:9.1e}", f"{angle:>8}", row.verdict
 
 
