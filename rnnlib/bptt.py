@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnlib.cells import ElmanParams, check_elman, elman_step
-from rnnlib.validation import require_finite, require_floating, require_shape
+from rnnlib.validation import require_finite, require_floating, require_shape, require_size
 
 
 class Tape(NamedTuple):
@@ -211,15 +211,13 @@ def _sum_over_steps(left, right):
 
 
 def _check_forward(where, params, xs, state):
+    check_elman(where, params)
     require_floating(where, xs=xs)
     D, H = params.W_xh.shape
-    hint = (
-        "Is time last? Try np.moveaxis(xs, -1, 0)."
-        if D in xs.shape[:-1]
-        else "Time comes first, then batch, then inputs."
-    )
+    hint = "Time comes first, then batch, then inputs."
+    if D in xs.shape[:-1]:
+        hint = "Is time last? Try np.moveaxis(xs, -1, 0)."
     require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {H})", hint=hint)
-    check_elman(where, params)
     require_finite(where, xs=xs, **params._asdict())
     if state is None:
         return xs, np.broadcast_to(params.h0, (xs.shape[1], H))
@@ -230,24 +228,21 @@ def _check_forward(where, params, xs, state):
 
 
 def _check_backward(where, params, tape, d_ys, window):
+    check_elman(where, params)
+    if not isinstance(tape, Tape):
+        raise TypeError(f"{where}: tape must be a Tape, got {type(tape).__name__}. Try tape = forward(params, xs).")
     require_floating(where, d_ys=d_ys)
     T, B, K = tape.ys.shape
-    hint = (
-        "Are time and batch swapped?"
-        if d_ys.shape == (B, T, K)
-        else "It is dL/dy at every step; zeros where a step has no loss."
-    )
+    hint = "It is dL/dy at every step; zeros where a step has no loss."
+    if d_ys.shape == (B, T, K):
+        hint = "Are time and batch swapped?"
     require_shape(where, "d_ys", d_ys, (T, B, K), match="like tape.ys", hint=hint)
-    require_finite(where, d_ys=d_ys)
-    check_elman(where, params)
-    require_shape(
-        where,
-        "tape.hs",
-        tape.hs,
-        (T + 1, B, params.b_h.size),
-        match="(T+1, B, H) to match params",
-        hint="Is the tape another net's?",
-    )
-    if window is not None and not 1 <= window <= T:
-        hint = "None is the full gradient." if window > T else "1 looks back through no step but its own."
-        raise ValueError(f"{where}: window must be between 1 and T = {T}, got {window}. {hint}")
+    (D, H), K = params.W_xh.shape, params.b_y.size
+    for name, shape in {"xs": (T, B, D), "hs": (T + 1, B, H), "ys": (T, B, K)}.items():
+        hint = "Is the tape another net's?"
+        require_shape(where, f"tape.{name}", getattr(tape, name), shape, match="to match params", hint=hint)
+    require_finite(where, d_ys=d_ys, hs=tape.hs, **params._asdict())
+    if window is not None:
+        require_size(
+            where, "window", window, most=T, hint="1 looks back through no step but its own, None through all."
+        )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnlib.validation import require_floating, require_shape
+from rnnlib.validation import require_floating, require_shape, require_size
 
 
 class ElmanParams(NamedTuple):
@@ -46,6 +46,7 @@ def init_elman(
 
     Raises:
         ValueError: a size below 1.
+        TypeError: a size that is not whole, a seed in place of a generator, a dtype that is not floating point.
 
     Example:
         >>> init_elman(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape
@@ -54,8 +55,13 @@ def init_elman(
     Source: LeCun, Bottou, Orr, Müller (1998), Efficient BackProp, section 4.6.
     """
     for name, size in {"D": D, "H": H, "K": K}.items():
-        if size < 1:
-            raise ValueError(f"init_elman: {name} must be at least 1, got {size}. The order is (D, H, K).")
+        require_size("init_elman", name, size, hint="The order is (D, H, K).")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"init_elman: rng must be a np.random.Generator, got {type(rng).__name__}. Try np.random.default_rng(0)."
+        )
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"init_elman: dtype must be a floating-point type, got {dtype}. Try np.float64.")
 
     def weights(fan_in, fan_out):
         return (rng.standard_normal((fan_in, fan_out)) * gain / np.sqrt(fan_in)).astype(dtype)
@@ -75,12 +81,16 @@ def check_elman(where: str, params: ElmanParams) -> None:
 
     Raises:
         ValueError: shapes that disagree.
-        TypeError: arrays that are not floating point.
+        TypeError: something else than `ElmanParams` of floating-point arrays.
 
     Example:
         >>> check_elman("forward", init_elman(3, 16, 2, rng=np.random.default_rng(0)))
     """
+    if not isinstance(params, ElmanParams):
+        hint = "Try init_elman(D, H, K, rng=rng)."
+        raise TypeError(f"{where}: params must be ElmanParams, got {type(params).__name__}. {hint}")
     require_floating(where, **params._asdict())
+    require_shape(where, "W_xh", params.W_xh, ("D", "H"), match="(inputs, hidden units)", hint="Is an axis missing?")
     (D, H), K = params.W_xh.shape, params.b_y.size
     shapes = ElmanParams((D, H), (H, H), (H,), (H, K), (K,), (H,))
     for name, shape in shapes._asdict().items():

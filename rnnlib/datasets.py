@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from rnnlib.validation import require_size
+
 
 def text(path: str | Path | None = None) -> str:
     """Return real text: the English of Python's own help topics, or a file of yours.
@@ -19,7 +21,7 @@ def text(path: str | Path | None = None) -> str:
         The text, one string.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, or it is a folder.
         ValueError: the file is empty or not UTF-8.
 
     Example:
@@ -34,9 +36,10 @@ def text(path: str | Path | None = None) -> str:
         return "\n".join(topics[name] for name in sorted(topics))
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"text: {path} must be a text file, got nothing there. You are in {Path.cwd().name}/.")
+        there = "a folder" if path.is_dir() else "nothing there"
+        raise FileNotFoundError(f"text: {path} must be a text file, got {there}. You are in {Path.cwd().name}/.")
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")  # without a byte-order mark, if there is one
     except UnicodeDecodeError as error:
         raise ValueError(
             f"text: {path} must be UTF-8, got byte 0x{error.object[error.start]:02x} at position {error.start}. "
@@ -58,12 +61,18 @@ def encode(content: str, symbols: str | None = None) -> tuple[Int[np.ndarray, " 
         `(ids, symbols)`: integers (N,) and the alphabet, a string, so that `symbols[ids[n]] == content[n]`.
 
     Raises:
-        ValueError: an empty text, or a character that the alphabet lacks.
+        ValueError: an empty text, a character that the alphabet lacks, an alphabet with repeats.
+        TypeError: something else than a string.
 
     Example:
         >>> encode("abba")
         (array([0, 1, 1, 0]), 'ab')
     """
+    if not isinstance(content, str):
+        raise TypeError(f"encode: content must be a string, got {type(content).__name__}. Try ''.join(content).")
+    if symbols is not None and len(set(symbols)) < len(symbols):
+        hint = "Try ''.join(sorted(set(content)))."
+        raise ValueError(f"encode: symbols must be a string without repeats, got {symbols!r}. {hint}")
     if not content:
         raise ValueError("encode: content must hold some text, got an empty string. Try datasets.text().")
     symbols = "".join(sorted(set(content))) if symbols is None else symbols
@@ -110,14 +119,15 @@ def one_hot(ids: Int[np.ndarray, "*steps"], D: int, *, dtype: type = np.float64)
         Zeros with a single one along the new last axis.
 
     Raises:
-        ValueError: a symbol outside 0 ... D−1.
-        TypeError: symbols that are not integers.
+        ValueError: a symbol outside 0 ... D−1, or D below 1.
+        TypeError: symbols or D that are not integers.
 
     Example:
         >>> one_hot(np.array([2, 0]), 3)
         array([[0., 0., 1.],
                [1., 0., 0.]])
     """
+    require_size("one_hot", "D", D, hint="It is the size of the alphabet.")
     _check_ids("one_hot", ids, D)
     return np.eye(D, dtype=dtype)[ids]
 

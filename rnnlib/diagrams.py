@@ -283,14 +283,12 @@ def _sub(label, index, shape):
 
 def _draw_edge(ax, edge, lit):
     colour, width = (BLUE, 2.4) if lit else (GREY, 0.9)
-    ax.plot(
-        *zip(*edge.route[:-1], strict=True), color=colour, lw=width, ls="-", solid_joinstyle="round", zorder=2 + lit
-    )
+    ax.plot(*zip(*edge.route[:-1], strict=True), color=colour, lw=width, solid_joinstyle="round", zorder=2 + lit)
     arrow = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", edge.route[-1], edge.route[-2], arrowprops=arrow, zorder=2 + lit)
     if lit and edge.target != "L":  # there it is 1
         halo = {"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"}
-        ax.text(*edge.label_at, _number(edge.derivative, 2), ha="center", va="center", fontsize=10, bbox=halo, zorder=5)
+        ax.text(*edge.label_at, _number(edge.derivative), ha="center", va="center", fontsize=10, bbox=halo, zorder=5)
 
 
 def _draw_card(ax, node, lit):
@@ -301,9 +299,9 @@ def _draw_card(ax, node, lit):
     base, _, sub = node.label.partition("_")
     label, size = f"${base}_{{{sub}}}$" if sub else f"${base}$", 12 if len(sub) < 4 else 11
     ax.text(x, y - 10, label, ha="center", va="center", fontsize=size, zorder=5)
-    ax.text(x, y + 14, _number(node.value, 2), ha="center", va="center", fontsize=10, zorder=5)
+    ax.text(x, y + 14, _number(node.value), ha="center", va="center", fontsize=10, zorder=5)
 
 
-def _number(value, digits):
-    text = f"{abs(value):.{digits}f}"
+def _number(value):
+    text = f"{abs(value):.2f}"
     return f"−{text}" if value < 0 and float(text) else text

@@ -32,7 +32,12 @@ def flows(params: ElmanParams, tape: Tape) -> Iterator[tuple[Names, dict]]:
     ways = {
         "error_not_carried": [{"carry": "nothing"}],
         "tanh_slope_misplaced": [
-            *({"slopes": s} for s in (1 - np.tanh(hs[1:]) ** 2, 1 - a**2, 1 - hs[:-1] ** 2, np.ones_like(a))),
+            *(
+                {"slopes": s}
+                for s in (1 - np.tanh(hs[1:]) ** 2, 1 - a**2, 1 - hs[:-1] ** 2, 1 - hs[1:], np.ones_like(a))
+            ),
+            {"slopes carried": np.ones_like(a)},
+            {"slopes": np.ones_like(a), "slopes carried": 1 - hs[1:] ** 2},
             {"carry": "before the slope"},
         ],
         "W_hh_not_transposed": [{"back": params.W_hh}],
@@ -59,32 +64,39 @@ def candidates(names: Names, flow: dict, params: ElmanParams, tape: Tape, d_ys: 
         By parameter, pairs of names (those of the flow included) and gradient; the right sum first.
     """
     hs, back = flow.get("hs", tape.hs), flow.get("back", params.W_hh.T)
-    deltas = _deltas(params, d_ys, hs, back, flow)
+    deltas, carried = _deltas(params, d_ys, hs, back, flow)  # (T, B, H), and what is in hand at the end (B, H)
     d_h0 = deltas[0] @ back  # (B, H)
     before, after, ones = hs[:-1], hs[1:], np.ones((*d_ys.shape[:2], 1), hs.dtype)
     squared = [np.concatenate([hs[:1], broken]) for broken in (after**2, 1 - after**2)]  # what *= leaves in a view
     sums = {
-        "W_xh": _sums("", tape.xs, deltas),
+        "W_xh": [*_sums("", tape.xs, deltas), *_sums("h0_dropped", tape.xs[1:], deltas[1:])],
         "W_hh": [
             *_sums("", before, deltas),
             *_sums("h_t_for_h_prev", after, deltas),
-            *_sums("h0_dropped", np.concatenate([0 * before[:1], before[1:]]), deltas),
+            *_sums("h0_dropped", before[1:], deltas[1:]),
+            *_sums("h_t_for_h_prev h0_dropped", after[1:], deltas[1:]),
             *(s for broken in squared for s in _sums("tape_corrupted", broken[:-1], deltas)),
         ],
-        "b_h": [*_bias_sums(ones, deltas)],
+        "b_h": [
+            *_bias_sums(ones, deltas),
+            *((made, total[0]) for made, total in _sums("h0_dropped", ones[1:], deltas[1:])),
+        ],
         "W_hy": [
             *_sums("", after, d_ys),
+            *_sums("h_t_for_h_prev", before, d_ys),
             *(s for broken in squared for s in _sums("tape_corrupted", broken[1:], d_ys)),
         ],
         "b_y": [*_bias_sums(ones, d_ys)],
         "h0": [
             ("", d_h0.sum(0)),
             *(("dh0_not_summed_over_batch", part) for part in (d_h0, d_h0[0], d_h0[-1])),
-            ("" if flow.get("carry") == "nothing" else "h0_dropped", 0 * d_h0[0]),
-            ("", (deltas[0] @ params.W_hh.T).sum(0)),  # the right last stride after a wrong way
+            ("", carried.sum(0)),  # what the loop has in hand when it ends
+            ("h0_dropped", 0 * d_h0[0]),
+            ("", (deltas[0] @ params.W_hh.T).sum(0)),  # a right last stride after a wrong way
+            ("W_hh_not_transposed", (deltas[0] @ params.W_hh).sum(0)),  # and the other way round
         ],
     }
-    return {parameter: _scaled(names, options, parameter, d_ys.shape) for parameter, options in sums.items()}
+    return {parameter: _scaled(names, options, d_ys.shape) for parameter, options in sums.items()}
 
 
 def smallest(
@@ -120,14 +132,15 @@ def smallest(
 
 
 def _deltas(params, d_ys, hs, back, flow):
-    slopes = flow.get("slopes", 1 - hs[1:] ** 2)
+    right = 1 - hs[1:] ** 2
+    slopes, slopes_carried = flow.get("slopes", right), flow.get("slopes carried", flow.get("slopes", right))
     own = flow.get("own", 1) * (d_ys @ params.W_hy.T)
     deltas, carried = np.empty_like(own), np.zeros_like(own[0])
     for t in reversed(range(len(own))):
         d_h = own[t] + carried
-        deltas[t] = d_h * slopes[t]
+        deltas[t] = own[t] * slopes[t] + carried * slopes_carried[t]
         carried = {"delta": deltas[t], "before the slope": d_h, "nothing": 0 * d_h}[flow.get("carry", "delta")] @ back
-    return deltas
+    return deltas, carried
 
 
 def _sums(mistake, left, right):
@@ -143,16 +156,14 @@ def _sums(mistake, left, right):
 def _bias_sums(ones, right):
     for made, total in _sums("", ones, right):
         yield made, total[0]
-    for unsummed in (right.sum(1), right, right[0].sum(0), right[-1].sum(0)):
+    for unsummed in (right.sum(1), right.sum(0), right, right[0].sum(0), right[-1].sum(0)):
         yield "bias_not_summed_over_time", unsummed
 
 
-def _scaled(names, options, parameter, shape):
+def _scaled(names, options, shape):
     """The sums, each also with the wrong factors that at most two mistakes in all allow."""
     T, B, _ = shape
     factors = {"wrong_sign": -1, "mean_over_time": 1 / T, "mean_over_batch": 1 / B}
-    if parameter in ("W_hy", "b_y"):
-        factors["output_error_twice"] = 2
     scaled = []
     for made, gradient in options:
         for number in range(3):

@@ -24,7 +24,7 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
 
     Raises:
         ValueError: a step that is not positive or lost beside a large parameter, a loss that is no single number or not finite.
-        TypeError: a loss computed in float32, whose rounding would drown the difference.
+        TypeError: a loss computed in float32, whose rounding would drown the difference; complex parameters.
 
     Example:
         >>> finite_differences(lambda p: (p["w"] ** 2).sum(), {"w": np.array([1.0, 3.0])})["w"].round(6)
@@ -34,6 +34,7 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
     """
     if not step > 0:
         raise ValueError(f"finite_differences: step must be positive, got {step}. Try 1e-5.")
+    _require_real("finite_differences", params)
     leaves, structure = jax.tree.flatten(params)
     leaves = [np.array(leaf, np.float64) for leaf in leaves]
     names = _names(params)
@@ -61,7 +62,17 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
     return jax.tree.unflatten(structure, grads)
 
 
+def _require_real(where, tree):
+    for name, leaf in zip(_names(tree), jax.tree.leaves(tree), strict=True):
+        if np.iscomplexobj(leaf):
+            raise TypeError(
+                f"{where}: {name} must be real, got complex numbers. Try its real and imaginary parts apart."
+            )
+
+
 def _one_number(loss, where):
+    if loss is None:
+        raise TypeError(f"{where} one number, got None. Does the loss return its value?")
     loss = np.asarray(loss)
     if loss.shape != ():
         raise ValueError(f"{where} one number, got shape {loss.shape}. Try summing it.")
@@ -138,7 +149,8 @@ def compare(a: Any, b: Any, *, tolerance: float = 1e-6) -> Comparison:
         A `Comparison`, whose `rows` hold the numbers, `agree` the verdict on the whole, and `["W_hh"]` one parameter's row.
 
     Raises:
-        ValueError: structures or shapes that differ.
+        ValueError: structures or shapes that differ, a negative tolerance.
+        TypeError: complex gradients.
 
     Example:
         >>> compare({"w": np.array([1.0, 2.0])}, {"w": np.array([2.0, 4.0])})["w"].verdict
@@ -146,6 +158,10 @@ def compare(a: Any, b: Any, *, tolerance: float = 1e-6) -> Comparison:
 
     Source: the relative error is that of Karpathy's CS231n notes on gradient checks, taken over a whole parameter.
     """
+    if not tolerance >= 0:
+        raise ValueError(f"compare: tolerance must be 0 or more, got {tolerance}. Try 1e-6.")
+    for tree in (a, b):
+        _require_real("compare", tree)
     if jax.tree.structure(a) != jax.tree.structure(b):
         raise ValueError(
             f"compare: both gradients must have one structure, got {jax.tree.structure(a)} and {jax.tree.structure(b)}. "

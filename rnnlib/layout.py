@@ -36,7 +36,7 @@ def chip(place: int, group: int, count: int) -> Point:
 
     Args:
         place: how many weights stand before it.
-        group: how many arrays.
+        group: how many arrays stand before its own.
         count: how many weights there are in all; few stand further apart.
 
     Returns:
@@ -86,7 +86,7 @@ def line(source: Any, target: Any, lane: float) -> tuple[tuple[Point, ...], Poin
     Example:
         >>> from types import SimpleNamespace as Node
         >>> x, h = Node(kind="input", time=1, position=(0, 428)), Node(kind="state", time=1, position=(0, 336), id="h")
-        >>> line(x, h, 0)
+        >>> line(x, h, 0.0)
         (((0.0, 399.0), (0.0, 365.0)), (24.0, 382.0))
     """
     (x, y), (u, v), half = source.position, target.position, CARD[1] / 2

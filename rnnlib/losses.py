@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from rnnlib.validation import require_floating, require_shape
+from rnnlib.validation import require_array, require_floating, require_shape
 
 
 def softmax(ys: Float[Any, "*steps K"]) -> Float[Any, "*steps K"]:
@@ -95,9 +95,7 @@ def softmax_cross_entropy_grad(
     Source: Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2.3.
     """
     _check_symbols("softmax_cross_entropy_grad", ys, targets, weights)
-    d_ys = softmax(ys)
-    T, B, _ = ys.shape
-    d_ys[np.arange(T)[:, None], np.arange(B), targets] -= 1
+    d_ys = np.asarray(softmax(ys)) - np.eye(ys.shape[-1], dtype=ys.dtype)[targets]
     return d_ys * np.asarray(_weights(weights, targets), ys.dtype)[..., None]
 
 
@@ -168,6 +166,7 @@ def _check_steps(where, ys, weights):
     require_floating(where, ys=ys)
     require_shape(where, "ys", ys, ("T", "B", "K"), match="(time, batch, outputs)", hint="Is an axis missing?")
     if weights is not None:
+        require_array(where, weights=weights)
         hint = "Are time and batch swapped?"
         require_shape(where, "weights", weights, ys.shape[:2], match=f"to match ys {ys.shape}", hint=hint)
 
@@ -181,6 +180,7 @@ def _check_values(where, ys, targets, weights):
 
 def _check_symbols(where, ys, targets, weights):
     _check_steps(where, ys, weights)
+    require_array(where, targets=targets)
     hint = "Are time and batch swapped, or the targets one-hot already? Try targets.argmax(-1)."
     require_shape(where, "targets", targets, ys.shape[:2], match=f"to match ys {ys.shape}", hint=hint)
     if not np.issubdtype(targets.dtype, np.integer):

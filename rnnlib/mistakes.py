@@ -1,4 +1,4 @@
-"""The catalogue of classic wrong backward passes, and a diagnosis that names the one a gradient was made by."""
+"""Which classic mistake made this gradient? A diagnosis by name, from the catalogue of wrong backward passes."""
 
 from typing import NamedTuple
 
@@ -6,113 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnlib import bptt, explanations, gradcheck
+from rnnlib.catalogue import CATALOGUE
 from rnnlib.cells import ElmanParams
 from rnnlib.validation import require_floating
-
-
-class Mistake(NamedTuple):
-    """An entry of the catalogue, in words."""
-
-    title: str  # what the code does
-    looks_like: str  # the line, as it is usually written
-    why: str  # how it comes about, and what gives it away
-    fix: str  # what to do
-    chapter: str  # what to re-read: a chapter and its section
-
-
-CATALOGUE = {
-    "error_not_carried": Mistake(
-        "The error is not carried back from step t+1",
-        "d_h = d_ys[t] @ W_hy.T + d_hs[t] @ W_hh.T  # d_hs[t] is still zero",
-        "An index that is one off reads an error that is not there yet. What comes out is the gradient truncated to one step, window = 1.",
-        "Add delta[t+1] @ W_hh.T to the error of step t, before the slope of tanh.",
-        "chapter 03, A state is used twice",
-    ),
-    "tanh_slope_misplaced": Mistake(
-        "The slope of tanh is taken at the wrong place, or left out",
-        "delta = d_h * (1 - np.tanh(h) ** 2)  # h is a tanh already",
-        "tanh'(a) = 1 - tanh(a)² = 1 - h²: a function of a, or a plain square of h of the same step, but never tanh' of h.",
-        "Multiply the whole error at h_t, own and carried, by 1 - h_t ** 2.",
-        "chapter 03, A state is used twice",
-    ),
-    "W_hh_not_transposed": Mistake(
-        "W_hh is not transposed on the way back",
-        "d_h = d_ys[t] @ W_hy.T + delta[t+1] @ W_hh",
-        "Forward, h @ W_hh sums over the rows of W_hh; backward, the error of a row is a sum over its columns. The shapes fit either way.",
-        "Send the error back through W_hh.T.",
-        "chapter 03, A state is used twice",
-    ),
-    "h_t_for_h_prev": Mistake(
-        "dW_hh uses h_t where it needs h_{t-1}",
-        "dW_hh += hs[t].T @ delta[t]  # hs[t] is the state after step t",
-        "W_hh multiplies the state before the step. Only dW_hh is off.",
-        "Pair delta[t] with the state that went into step t.",
-        "chapter 03, A weight is used at every step",
-    ),
-    "h0_dropped": Mistake(
-        "h0 is left out",
-        "for t in range(1, T): dW_hh += hs[t-1].T @ delta[t]  # and h0's own gradient stays zero",
-        "h0 is taken for a constant zero: its term in dW_hh, or its own gradient, is missing. With h0 = 0 the first can't be seen.",
-        "Start dW_hh with h0.T @ delta_1, and return dh0 = (delta_1 @ W_hh.T).sum(0).",
-        "chapter 03, The first state",
-    ),
-    "dh0_not_summed_over_batch": Mistake(
-        "dh0 is not summed over the batch",
-        "dh0 = delta[0] @ W_hh.T  # (B, H)",
-        "Every sequence starts from the same h0, so its gradient is the sum of theirs.",
-        "Sum over the batch axis: (delta[0] @ W_hh.T).sum(0).",
-        "chapter 03, The first state",
-    ),
-    "overwritten_not_summed": Mistake(
-        "The gradient of a weight is overwritten at each step, not summed",
-        "dW_hh = hs[t-1].T @ delta[t]",
-        "A weight acts at every step, and its gradient is the sum of what it did. With = the last step visited is all that is left.",
-        "Use += on an array of zeros, or one product over all steps.",
-        "chapter 03, A weight is used at every step",
-    ),
-    "bias_not_summed_over_time": Mistake(
-        "A bias gradient is not summed over time",
-        "db_h = delta[0].sum(0)  # one step only, or (T, H) left as it is",
-        "A bias acts at every step too, though no time index stands on it.",
-        "Sum over time and batch: delta.sum((0, 1)).",
-        "chapter 03, A weight is used at every step",
-    ),
-    "mean_over_time": Mistake(
-        "A mean over time is taken where the sum is due",
-        "dW_hh /= T",
-        "Whether the loss is a mean is settled in dL/dy already; from there on all is sums.",
-        "Drop the division by T; it belongs to the loss.",
-        "chapter 03, Where the error starts",
-    ),
-    "mean_over_batch": Mistake(
-        "A mean over the batch is taken where the sum is due",
-        "dW_hh /= B",
-        "Whether the loss is a mean is settled in dL/dy already; from there on all is sums.",
-        "Drop the division by B; it belongs to the loss.",
-        "chapter 03, Where the error starts",
-    ),
-    "wrong_sign": Mistake(
-        "The sign is turned round",
-        "d_ys = targets - ys",
-        "The gradient points uphill, and the step subtracts it. A sign in the error as well makes it climb.",
-        "dL/dy of a squared error is ys - targets; the minus belongs to the update.",
-        "chapter 03, Where the error starts",
-    ),
-    "tape_corrupted": Mistake(
-        "An in-place operation has overwritten the tape",
-        "h = hs[t]; h *= h; slope = 1 - h  # hs[t] is now h²",
-        "hs[t] is a view, not a copy; *= and += write through it, and whoever reads the tape later reads something else.",
-        "Write slope = 1 - hs[t] ** 2, which makes a new array, or copy first.",
-        "chapter 03, The whole backward pass",
-    ),
-    "output_error_twice": Mistake(
-        "The output's error is counted twice",
-        "d_h = d_ys[t] @ W_hy.T; ...; d_h += d_ys[t] @ W_hy.T",
-        "Each step's own error enters once; what comes from later steps is in the carried error already.",
-        "Add dL/dy_t W_hy.T once a step.",
-        "chapter 03, A state is used twice",
-    ),
-}
 
 
 class Diagnosis(NamedTuple):
@@ -142,7 +38,8 @@ def diagnose(
     """Name the mistake, or the two, that made this gradient of an Elman net.
 
     A gradient is right if it differs from `bptt.backward` by no more than rounding could: 1e-6 of its largest entry (1e-4 in float32), or
-    twenty times what a rounding error in parameters and states does to the reference itself, where that is more.
+    twenty times what a rounding error in parameters and states does to the reference itself, where that is more. Central differences are
+    coarser: hold them against `bptt.backward` with `gradcheck.compare`.
 
     Args:
         grads: the gradient in question, `ElmanParams` of arrays, even of wrong shapes.
@@ -169,7 +66,11 @@ def diagnose(
         raise TypeError(
             f"diagnose: grads must be ElmanParams, got {type(grads).__name__}. Try ElmanParams(W_xh=..., ...)."
         )
-    grads = ElmanParams(*(np.asarray(g) for g in grads))
+    for name, g in grads._asdict().items():
+        if not hasattr(g, "dtype"):
+            hint = f"Try np.zeros_like(params.{name}) if it has no gradient yet."
+            raise TypeError(f"diagnose: {name} must be an array, got {type(g).__name__}. {hint}")
+    grads = ElmanParams(*map(np.asarray, grads))
     require_floating("diagnose", **grads._asdict())
     tape = bptt.forward(params, xs)
     right = bptt.backward(params, tape, d_ys)
@@ -181,6 +82,9 @@ def diagnose(
         given = getattr(grads, name)
         return given.shape == candidate.shape and np.abs(given - candidate).max() <= getattr(tolerance, name)
 
+    right_ones = {name for name in ElmanParams._fields if explains(name, getattr(right, name))}
+    rows = (row._replace(verdict="agree") if row.name in right_ones else row for row in comparison.rows)
+    comparison = comparison._replace(rows=tuple(rows))  # one tolerance for the words and the table
     with np.errstate(all="ignore"):
         sets = explanations.smallest(explains, params, tape, d_ys)
     return _in_words(sets, comparison, grads, right, params, d_ys)
@@ -202,6 +106,7 @@ def wrong_gradient(
 
     Raises:
         KeyError: a name that the catalogue lacks.
+        ValueError: more than two names, or a bare string.
 
     Example:
         >>> from rnnlib.cells import init_elman
@@ -210,6 +115,10 @@ def wrong_gradient(
         >>> diagnose(wrong_gradient(("wrong_sign",), params, xs, d_ys), params, xs, d_ys).names
         ('wrong_sign',)
     """
+    if isinstance(names, str) or len(names) > 2:
+        raise ValueError(
+            f"wrong_gradient: names must be a tuple of at most two keys, got {names!r}. Try ('wrong_sign',)."
+        )
     for name in names:
         if name not in CATALOGUE:
             raise KeyError(
@@ -260,27 +169,52 @@ def _in_words(sets, comparison, grads, right, params, d_ys):
 def _blind_spots(params, d_ys):
     """What these inputs could not have shown."""
     T, B, _ = d_ys.shape
-    spots = (
-        [f"T = {T}"] * (T == 1)
-        + [f"B = {B}"] * (B == 1)
-        + [f"T = B = {T}"] * (T == B > 1)
-        + ["h0 = 0"] * (not np.any(params.h0))
-    )
-    hint = " some mistakes leave no trace or look alike: try T ≥ 3, another B ≥ 2, and random h0."
-    return f" With {' and '.join(spots)}{hint}" if spots else ""
+    spots = {
+        f"T = {T}": T == 1,
+        f"B = {B}": B == 1,
+        f"T = B = {T}": T == B > 1,
+        "H = 1": len(params.h0) == 1,
+        "a symmetric W_hh": len(params.h0) > 1 and np.allclose(params.W_hh, params.W_hh.T),
+        "h0 = 0": not np.any(params.h0),
+        "dL/dy = 0": not np.any(d_ys),
+    }
+    seen = " and ".join(spot for spot, here in spots.items() if here)
+    hint = "some mistakes leave no trace or look alike: try T ≥ 3, another B ≥ 2, H ≥ 2, and random numbers everywhere."
+    return f" With {seen} {hint}" if seen else ""
 
 
 def _unknown(comparison, grads, right):
     for name in ElmanParams._fields:
-        given, wanted = getattr(grads, name), getattr(right, name)
-        if given.shape != wanted.shape:
-            return f"Not one I know: {name} must have shape {wanted.shape}, got {given.shape}. Is a sum missing, or one too many?"
-        if not np.isfinite(given).all():
-            return f"Not one I know: {name} holds NaN or infinity. Did the pass divide by zero, or grow without bound?"
+        hint = _what_is_odd(name, getattr(grads, name), getattr(right, name))
+        if hint:
+            return f"Not one I know: {hint}"
+    verdicts = {row.verdict for row in comparison.rows}
+    if len(verdicts) == 1 and comparison.rows[0].verdict.startswith("scaled"):
+        return f"Not one I know: every parameter is {verdicts.pop()}. One factor too many, most likely in dL/dy."
     off = ", ".join(
-        f"{row.name} ({row.verdict}, {row.angle:.0f}°)" for row in comparison.rows if row.verdict != "agree"
+        f"{row.name} ({row.angle:.0f}° off)" if row.verdict == "differ" else f"{row.name} ({row.verdict})"
+        for row in comparison.rows
+        if row.verdict != "agree"
     )
     fine = ", ".join(row.name for row in comparison.rows if row.verdict == "agree") or "none"
     return (
         f"Not one I know. Off: {off}. Right: {fine}. Try it with T = 1, then T = 2, and see where it first goes wrong."
     )
+
+
+def _what_is_odd(name, given, wanted):
+    """What can be said of one gradient without knowing how it was made, if anything."""
+    if given.shape != wanted.shape:
+        hint = "Is a sum missing, or one too many?"
+        if given.shape == wanted.shape[::-1]:
+            hint = "Is it the transpose?"
+        elif given.size == wanted.size:
+            hint = "Was the sum taken with keepdims=True?"
+        return f"{name} must have shape {wanted.shape}, got {given.shape}. {hint}"
+    if not np.isfinite(given).all():
+        return f"{name} holds NaN or infinity. Did the pass divide by zero, or grow without bound?"
+    if np.any(wanted) and not np.any(given):
+        return f"{name} is all zero. Is its line missing, or its sum never added to?"
+    if name == "W_hh" and np.allclose(given, wanted.T) and not np.allclose(given, wanted):
+        return "W_hh is the transpose of its gradient. Try hs[t-1].T @ delta[t], in this order."
+    return None

@@ -3,6 +3,49 @@
 import numpy as np
 
 
+def require_array(where: str, **arrays) -> None:
+    """Raise a `TypeError` for what is not an array, of NumPy or JAX.
+
+    Args:
+        where: the function that asks, named at the start of the message.
+        **arrays: the arrays, by the names that their caller knows.
+
+    Raises:
+        TypeError: one of them is a list, a number, None ...
+
+    Example:
+        >>> require_array("forward", xs=np.zeros((2, 1, 3)))
+    """
+    for name, array in arrays.items():
+        if not (hasattr(array, "dtype") and hasattr(array, "shape")):
+            raise TypeError(f"{where}: {name} must be an array, got {type(array).__name__}. Try np.asarray({name}).")
+
+
+def require_size(where: str, name: str, value, *, least: int = 1, most: int | None = None, hint: str = "") -> None:
+    """Raise unless a number is whole and in its range.
+
+    Args:
+        where: the function that asks.
+        name: the name of the number.
+        value: the number itself.
+        least: the smallest value allowed.
+        most: the largest value allowed; None for no limit.
+        hint: what to try.
+
+    Raises:
+        TypeError: something else than a whole number.
+        ValueError: a whole number outside the range.
+
+    Example:
+        >>> require_size("backward", "window", 3, most=8)
+    """
+    bounds = f"at least {least}" if most is None else f"between {least} and {most}"
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{where}: {name} must be a whole number, {bounds}, got {value!r}. {hint}".rstrip())
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{where}: {name} must be {bounds}, got {value}. {hint}".rstrip())
+
+
 def require_floating(where: str, **arrays) -> None:
     """Raise a `TypeError` unless every array holds floating-point numbers.
 
@@ -17,14 +60,11 @@ def require_floating(where: str, **arrays) -> None:
         >>> require_floating("forward", xs=np.zeros((2, 1, 3)))
     """
     for name, array in arrays.items():
-        dtype = getattr(array, "dtype", None)
-        if dtype is None:
-            raise TypeError(f"{where}: {name} must be an array, got {type(array).__name__}. Try np.asarray({name}).")
-        if not np.issubdtype(dtype, np.floating):
-            raise TypeError(
-                f"{where}: {name} must hold floating-point numbers, got {dtype}. "
-                f"Symbols become vectors with datasets.one_hot({name}, D); numbers with {name}.astype(float)."
-            )
+        require_array(where, **{name: array})
+        if not np.issubdtype(array.dtype, np.floating):
+            symbols = f"Symbols become vectors with datasets.one_hot({name}, D); numbers" if name == "xs" else "Numbers"
+            hint = f"{symbols} with {name}.astype(float)."
+            raise TypeError(f"{where}: {name} must hold floating-point numbers, got {array.dtype}. {hint}")
 
 
 def require_finite(where: str, **arrays) -> None:
@@ -73,11 +113,6 @@ def require_shape(where: str, name: str, array, expected: tuple, *, match: str, 
     )
     if not fits:
         shape = f"({', '.join(map(str, expected))}{',' if len(expected) == 1 else ''})"
-        empty = (
-            ""
-            if 0 not in got
-            else f" {expected[got.index(0)]} must be at least 1."
-            if len(got) == len(expected)
-            else ""
-        )
+        letters = [want for want, size in zip(expected, got, strict=False) if isinstance(want, str) and size == 0]
+        empty = f" {letters[0]} must be at least 1." if letters and len(got) == len(expected) else ""
         raise ValueError(f"{where}: {name} must be {shape} {match}, got {got}.{empty} {hint}".rstrip())

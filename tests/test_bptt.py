@@ -142,17 +142,17 @@ BACKWARD_ERRORS = {
     "window of 0": (
         (P.params, TAPE, P.d_ys),
         {"window": 0},
-        r"window must be between 1 and T = 8, got 0. 1 looks back",
+        r"window must be between 1 and 8, got 0. 1 looks back",
     ),
     "window over T": (
         (P.params, TAPE, P.d_ys),
         {"window": 9},
-        r"window must be between 1 and T = 8, got 9. None is the full",
+        r"window must be between 1 and 8, got 9. 1 looks back through no step but its own, None through all.",
     ),
     "another net's tape": (
         (problem(T=8, B=3, D=4, H=6, K=2).params, TAPE, P.d_ys),
         {},
-        r"tape.hs must be \(9, 3, 6\) \(T\+1, B, H\) to match params, got \(9, 3, 5\)",
+        r"tape.hs must be \(9, 3, 6\) to match params, got \(9, 3, 5\). Is the tape another net's\?",
     ),
 }
 
@@ -173,6 +173,36 @@ def test_backward_explains_bad_input(backward, case):
     args, options, message = BACKWARD_ERRORS[case]
     with pytest.raises(ValueError, match=message.replace("backward:", f"{backward.__name__}:")):
         backward(*args, **options)
+
+
+WRONG_TYPES = {
+    "window of 2.5": (
+        (P.params, TAPE, P.d_ys),
+        {"window": 2.5},
+        r"window must be a whole number, between 1 and 8, got 2.5",
+    ),
+    "window of True": ((P.params, TAPE, P.d_ys), {"window": True}, r"window must be a whole number, .*, got True"),
+    "states for a tape": ((P.params, TAPE.hs, P.d_ys), {}, r"tape must be a Tape, got ndarray. Try tape = forward"),
+    "tuple for params": ((tuple(P.params), TAPE, P.d_ys), {}, r"params must be ElmanParams, got tuple. Try init_elman"),
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("backward", [bptt.backward, bptt.backward_per_step, bptt.deltas])
+@pytest.mark.parametrize("case", WRONG_TYPES)
+def test_backward_explains_wrong_types(backward, case):
+    args, options, message = WRONG_TYPES[case]
+    with pytest.raises(TypeError, match=f"{backward.__name__}: {message}"):
+        backward(*args, **options)
+
+
+@pytest.mark.bad_input
+def test_a_tape_of_other_inputs_or_with_nan_is_refused():
+    other = problem(T=8, B=3, D=3, H=5, K=2)
+    with pytest.raises(ValueError, match=r"tape.xs must be \(8, 3, 4\) to match params, got \(8, 3, 3\)"):
+        bptt.backward(P.params, bptt.forward(other.params, other.xs), P.d_ys)
+    with pytest.raises(ValueError, match=r"backward: hs must be finite, got nan at hs\[0, 0, 0\]"):
+        bptt.backward(P.params, TAPE._replace(hs=TAPE.hs * np.nan), P.d_ys)
 
 
 @pytest.mark.bad_input

@@ -72,6 +72,15 @@ def squares_in_place(p):
     return g._replace(W_hh=W_hh, W_hy=sum(h[t].T @ p.d_ys[t] for t in range(len(p.xs))))
 
 
+def slope_on_its_own_error_only(p):
+    hs, delta, g = learner(*p)[2], np.zeros((p.xs.shape[1], p.params.h0.size)), right(p)
+    W_xh, W_hh, b_h = (np.zeros_like(g.W_xh), np.zeros_like(g.W_hh), np.zeros_like(g.b_h))
+    for t in reversed(range(len(p.xs))):
+        delta = (p.d_ys[t] @ p.params.W_hy.T) * (1 - hs[t + 1] ** 2) + delta @ p.params.W_hh.T
+        W_xh, W_hh, b_h = W_xh + p.xs[t].T @ delta, W_hh + hs[t].T @ delta, b_h + delta.sum(0)
+    return g._replace(W_xh=W_xh, W_hh=W_hh, b_h=b_h, h0=(delta @ p.params.W_hh.T).sum(0))
+
+
 def one_array_for_all_states(p):
     tape = bptt.forward(p.params, p.xs)
     return bptt.backward(p.params, tape._replace(hs=np.stack([tape.hs[-1]] * len(tape.hs))), p.d_ys)
@@ -87,9 +96,14 @@ WRONG = {
         lambda p: learner(*p, slope=lambda a, h, h_prev: 1 - a**2)[0],
         lambda p: learner(*p, slope=lambda a, h, h_prev: 1 - h_prev**2)[0],
         lambda p: learner(*p, slope=lambda a, h, h_prev: 1 + 0 * a)[0],
+        lambda p: learner(*p, slope=lambda a, h, h_prev: 1 - h)[0],
+        slope_on_its_own_error_only,
     ],
     "W_hh_not_transposed": [lambda p: learner(*p, back=p.params.W_hh)[0]],
-    "h_t_for_h_prev": [lambda p: learner(*p, previous=1)[0]],
+    "h_t_for_h_prev": [
+        lambda p: learner(*p, previous=1)[0],
+        changed(W_hy=lambda p: sum(learner(*p)[2][t].T @ p.d_ys[t] for t in range(len(p.xs)))),
+    ],
     "h0_dropped": [
         lambda p: learner(*p, skip_first=True)[0],
         changed(h0=lambda p: 0 * p.params.h0),
@@ -106,13 +120,14 @@ WRONG = {
     "bias_not_summed_over_time": [
         changed(b_h=lambda p: learner(*p)[1][0].sum(0)),
         changed(b_h=lambda p: learner(*p)[1][:-1].sum(1)),
+        changed(b_h=lambda p: learner(*p)[1][:-1].sum(0)),
         changed(b_y=lambda p: p.d_ys[-1].sum(0)),
     ],
     "mean_over_time": [scaled(lambda p: 1 / len(p.xs)), changed(W_hh=lambda p: right(p).W_hh / len(p.xs))],
     "mean_over_batch": [scaled(lambda p: 1 / p.xs.shape[1]), changed(h0=lambda p: right(p).h0 / p.xs.shape[1])],
     "wrong_sign": [scaled(lambda p: -1), changed(W_hy=lambda p: -right(p).W_hy)],
     "tape_corrupted": [squares_in_place, one_array_for_all_states],
-    "output_error_twice": [lambda p: learner(*p, twice=True)[0], changed(W_hy=lambda p: 2 * right(p).W_hy)],
+    "output_error_twice": [lambda p: learner(*p, twice=True)[0]],
 }
 CASES = [pytest.param(name, wrong, id=f"{name}-{i}") for name, all_ in WRONG.items() for i, wrong in enumerate(all_)]
 
@@ -213,12 +228,48 @@ def test_a_right_gradient_on_poor_inputs_comes_with_a_warning(T, B, spots):
     assert f"{spots} and h0 = 0" in diagnose(right(zero), *zero).message
 
 
+def test_other_blind_spots_are_named_too():
+    symmetric = P._replace(params=P.params._replace(W_hh=np.eye(5)), d_ys=0 * P.d_ys)
+    assert "With a symmetric W_hh and dL/dy = 0 some" in diagnose(right(symmetric), *symmetric).message
+    single = problem(T=5, B=2, D=2, H=1, K=2)
+    assert "With H = 1 some" in diagnose(right(single), *single).message
+
+
 def test_an_unknown_mistake_is_admitted():
     diagnosis = diagnose(right(P)._replace(W_hh=right(P).W_hh + 1), *P)
     assert (diagnosis.names, diagnosis.verdict) == ((), "unknown")
-    assert diagnosis.message.startswith("Not one I know. Off: W_hh (differ, ")
+    assert diagnosis.message.startswith("Not one I know. Off: W_hh (")
     assert "Right: W_xh, b_h, W_hy, b_y, h0." in diagnosis.message
     assert not diagnosis.comparison.agree
+
+
+UNKNOWN = {
+    "Not one I know: every parameter is scaled by 2. One factor too many": lambda g: ElmanParams(*(2 * x for x in g)),
+    "W_hh is all zero. Is its line missing": lambda g: g._replace(W_hh=0 * g.W_hh, W_xh=-3 * g.W_xh),
+    "W_hh is the transpose of its gradient": lambda g: g._replace(W_hh=g.W_hh.T),
+    "W_xh must have shape (3, 5), got (5, 3). Is it the transpose?": lambda g: g._replace(W_xh=g.W_xh.T),
+    "b_y must have shape (2,), got (1, 2). Was the sum taken with keepdims=True?": lambda g: g._replace(
+        b_y=g.b_y[None]
+    ),
+}
+
+
+@pytest.mark.parametrize("message", UNKNOWN)
+def test_what_has_no_name_gets_a_hint(message):
+    diagnosis = diagnose(UNKNOWN[message](right(P)), *P)
+    assert diagnosis.verdict == "unknown"
+    assert message in diagnosis.message
+
+
+def test_a_forgotten_half_is_not_called_an_error_used_twice():
+    assert diagnose(ElmanParams(*(g / 2 for g in right(P))), *P).names == ()
+
+
+def test_words_and_table_agree_in_float32():
+    noisy = ElmanParams(*((g * (1 + 2e-5)).astype(np.float32) for g in right(P)))
+    diagnosis = diagnose(noisy, *P)
+    assert diagnosis.verdict == "correct"
+    assert diagnosis.comparison.agree
 
 
 def test_shapes_and_nan_are_reported():
@@ -235,5 +286,9 @@ def test_bad_input_is_explained():
         diagnose(right(P)._asdict(), *P)
     with pytest.raises(TypeError, match="diagnose: W_xh must hold floating-point numbers, got int64"):
         diagnose(right(P)._replace(W_xh=np.zeros((3, 5), int)), *P)
+    with pytest.raises(TypeError, match=r"diagnose: h0 must be an array, got NoneType. Try np.zeros_like\(params.h0\)"):
+        diagnose(right(P)._replace(h0=None), *P)
+    with pytest.raises(ValueError, match="wrong_gradient: names must be a tuple of at most two keys, got 'wrong_sign'"):
+        wrong_gradient("wrong_sign", *P)
     with pytest.raises(KeyError, match="wrong_gradient: names must be keys of CATALOGUE, got 'typo'"):
         wrong_gradient(("typo",), *P)
