@@ -14,6 +14,7 @@ import traitlets
 
 from rnnlib import bptt, diagrams, layout
 from rnnlib.cells import init_elman
+from rnnlib.validation import require_size
 
 _JS = Path(__file__).parent / "js"
 
@@ -105,12 +106,18 @@ def error_flow(T: int = 12, H: int = 6, *, seed: int = 0) -> ErrorFlow:
     Returns:
         The explorable, for three gains of the recurrent weights, with a loss at every step or at the last alone.
 
+    Raises:
+        ValueError: T or H below 1.
+        TypeError: T or H that is not whole.
+
     Example:
         >>> list(error_flow(T=3, H=2).data["runs"])
         ['gain 0.5', 'gain 1', 'gain 2']
 
     Source: Werbos (1990), Backpropagation through time, section III.
     """
+    for letter, size in {"T": T, "H": H}.items():
+        require_size("error_flow", letter, size)
     runs = {}
     for gain in (0.5, 1, 2):
         rng = np.random.default_rng(seed)
@@ -162,6 +169,7 @@ def array_shapes(T: int = 4, B: int = 3, D: int = 5, H: int = 6, K: int = 4) -> 
 
     Raises:
         ValueError: a size outside its slider's range.
+        TypeError: a size that is not whole.
 
     Example:
         >>> [array["name"] for array in array_shapes().data["arrays"] if array["kind"] == "parameter"]
@@ -169,9 +177,7 @@ def array_shapes(T: int = 4, B: int = 3, D: int = 5, H: int = 6, K: int = 4) -> 
     """
     sizes = {"T": T, "B": B, "D": D, "H": H, "K": K}
     for letter, size in sizes.items():
-        if not 1 <= size <= _AXES[letter][0]:
-            hint = "Try array_counts for larger nets."
-            raise ValueError(f"array_shapes: {letter} must be between 1 and {_AXES[letter][0]}, got {size}. {hint}")
+        require_size("array_shapes", letter, size, most=_AXES[letter][0], hint="Try array_counts for larger nets.")
     data = {
         "sizes": sizes,
         "axes": {letter: {"low": 1, "high": high, "words": words} for letter, (high, words) in _AXES.items()},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnlib import bptt, diagrams, layout, widgets
-from rnnlib.cells import ElmanParams
+from rnnlib.cells import ElmanParams, init_elman
 from tests.strategies import problem
 
 
@@ -135,3 +135,34 @@ def test_epsilon_error_asks_for_each_loss_in_its_own_precision():
     assert asked == {np.float64, np.float32}
     assert json.loads(json.dumps(widget.data, allow_nan=False)) == widget.data
     assert repr(widget).startswith("EpsilonError: Left, a loss near one weight")
+
+
+def test_error_flow_embeds_a_real_backward_pass():
+    T, H = 5, 3
+    flow = widgets.error_flow(T, H, seed=4)
+    rng = np.random.default_rng(4)  # the same draws again, for the middle gain
+    params = init_elman(3, H, 2, rng=rng)
+    params = params._replace(h0=rng.standard_normal(H) / 2)
+    tape = bptt.forward(params, 0.3 * rng.standard_normal((T, 1, 3)))
+    d_ys = rng.standard_normal(tape.ys.shape)
+    for name, errors in {
+        "at every step": d_ys,
+        "at the last step": d_ys * (np.arange(T) == T - 1)[:, None, None],
+    }.items():
+        run = {key: np.array(value) for key, value in flow.data["runs"]["gain 1"][name].items()}
+        grads = bptt.backward(params, tape, errors)
+        np.testing.assert_allclose(run["hs"][:-1].T @ run["deltas"], grads.W_hh, rtol=1e-12)
+        np.testing.assert_allclose(run["d_h0"], grads.h0, rtol=1e-12)
+        slopes = 1 - tape.hs[1:, 0] ** 2
+        np.testing.assert_allclose(run["deltas"][-1], (errors[-1, 0] @ params.W_hy.T) * slopes[-1], rtol=1e-12)
+        assert run["carried"][-1] == 0, "nothing comes from behind the last step"
+    assert (run["own"][:-1] == 0).all(), "only the last step has a loss"
+    assert (run["carried"][:-1] > 0).all(), "and every other hears of it"
+
+
+@pytest.mark.bad_input
+def test_error_flow_refuses_impossible_sizes():
+    with pytest.raises(ValueError, match=r"error_flow: T must be at least 1, got 0."):
+        widgets.error_flow(T=0)
+    with pytest.raises(TypeError, match=r"error_flow: H must be a whole number, at least 1, got 2.5."):
+        widgets.error_flow(H=2.5)
