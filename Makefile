@@ -7,7 +7,7 @@ CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check bench notebooks site clean
+.PHONY: help lab test check bench notebooks experiments site clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -29,6 +29,9 @@ bench: .venv/ready  ## measure speed, side by side, on this machine
 
 notebooks: .venv/ready  ## run every chapter (or CHAPTERS="notebooks/03_backward.ipynb") and store its outputs
 	$(BIN)/python .ci/execute.py $(CHAPTERS)
+
+experiments: .venv/ready  ## run the long comparisons whose results the chapters show (minutes each; what is stored is not run again)
+	for script in notebooks/experiments/*.py; do $(BIN)/python $$script || exit; done
 
 site: .venv/ready  ## export the chapters to build/site, explorables alive without a kernel
 	$(BIN)/python .ci/site.py $(CHAPTERS)

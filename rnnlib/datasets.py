@@ -132,6 +132,30 @@ def one_hot(ids: Int[np.ndarray, "*steps"], D: int, *, dtype: type = np.float64)
     return np.eye(D, dtype=dtype)[ids]
 
 
+def streams(ids: Int[np.ndarray, " N"], B: int) -> tuple[Int[np.ndarray, "M B"], Int[np.ndarray, "M B"]]:
+    """Cut a text into B strips that are read side by side: inputs, and for each the symbol that follows it.
+
+    Args:
+        ids: (N,), the text as numbers.
+        B: how many strips; what does not fill them is left out at the end.
+
+    Returns:
+        `(inputs, targets)`: (M, B) each, M = (N − 1) // B, time first; a strip goes on where the one before it ends.
+
+    Raises:
+        ValueError: fewer than B + 1 symbols, or B below 1.
+        TypeError: B that is not whole.
+
+    Example:
+        >>> inputs, targets = streams(np.arange(7), 2)
+        >>> inputs.T.tolist(), targets.T.tolist()
+        ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
+    """
+    require_size("streams", "B", B, most=max(1, len(ids) - 1), hint=f"There are {len(ids)} symbols.")
+    M = (len(ids) - 1) // B
+    return ids[: M * B].reshape(B, M).T, ids[1 : M * B + 1].reshape(B, M).T
+
+
 def _check_ids(where, ids, D):
     if not np.issubdtype(np.asarray(ids).dtype, np.integer):
         raise TypeError(f"{where}: ids must be integers, got {np.asarray(ids).dtype}. Try ids.astype(int).")

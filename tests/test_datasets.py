@@ -105,3 +105,18 @@ def test_symbols_that_are_not_integers_are_explained():
             datasets.one_hot(kind, 2)
         with pytest.raises(TypeError, match=f"decode: {message}"):
             datasets.decode(kind, "ab")
+
+
+def test_streams_lay_a_text_out_in_strips():
+    inputs, targets = datasets.streams(np.arange(24), 4)  # 23 pairs, 5 a strip
+    assert inputs.shape == targets.shape == (5, 4)
+    np.testing.assert_array_equal(targets, inputs + 1)
+    np.testing.assert_array_equal(inputs.T.ravel(), np.arange(20))
+
+
+@pytest.mark.bad_input
+def test_streams_need_a_symbol_for_every_strip():
+    with pytest.raises(ValueError, match=r"streams: B must be between 1 and 2, got 3. There are 3 symbols."):
+        datasets.streams(np.arange(3), 3)
+    with pytest.raises(TypeError, match="streams: B must be a whole number"):
+        datasets.streams(np.arange(3), 1.5)

@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnlib import bptt, losses
-from rnnlib.cells import init_elman
-from rnnlib.gradcheck import compare, finite_differences
+from rnnlib.cells import elman_step, init_elman
+from rnnlib.gradcheck import compare, finite_differences, frozen_prefix
+from tests.strategies import problem
 
 SHAPES = st.sampled_from([(), (1,), (3,), (2, 3), (1, 2, 2)])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -358,3 +359,58 @@ def test_rows_are_found_by_name_and_fields_by_place():
     assert GOOD_AND_BAD[1] == 1e-6
     with pytest.raises(KeyError, match=r"Comparison: the parameter must be one of left, right\.<W>, got 'W_hx'\."):
         GOOD_AND_BAD["W_hx"]
+
+
+# --- frozen_prefix ----------------------------------------------------------------------------------------------------
+
+NET = problem(T=5, B=2, D=2, H=3, K=2)
+STEPS = np.arange(5)
+
+
+def outputs_of(starts, state=None):
+    return frozen_prefix(elman_step, NET.params, NET.xs, state, starts=starts)
+
+
+@pytest.mark.parametrize("starts", [STEPS * 0, STEPS // 2 * 2, STEPS, STEPS + 1, [0, 1, 0, 2, 5]])
+def test_freezing_changes_no_output_where_nothing_is_nudged(starts):
+    np.testing.assert_allclose(outputs_of(starts)(NET.params), bptt.forward(NET.params, NET.xs).ys, rtol=1e-13)
+    state = np.ones((2, 3))
+    np.testing.assert_allclose(
+        outputs_of(starts, state)(NET.params), bptt.forward(NET.params, NET.xs, state).ys, rtol=1e-13
+    )
+
+
+@pytest.mark.parametrize("window", [1, 2, 4, 5])
+def test_a_truncated_gradient_fails_the_plain_check_and_passes_the_frozen_one(window):
+    def loss(outputs):
+        return lambda params: (outputs(params) * NET.d_ys).sum()
+
+    tape = bptt.forward(NET.params, NET.xs)
+    truncated = bptt.backward(NET.params, tape, NET.d_ys, window=window)
+    frozen = finite_differences(loss(outputs_of(np.maximum(0, STEPS + 1 - window))), NET.params)
+    plain = finite_differences(loss(outputs_of(STEPS * 0)), NET.params)
+    assert compare(truncated, frozen).agree
+    assert compare(truncated, plain).agree == (window == 5)
+    assert compare(plain, bptt.backward(NET.params, tape, NET.d_ys)).agree
+
+
+def test_what_is_frozen_does_not_move():
+    nudged = NET.params._replace(W_hh=NET.params.W_hh + 0.1, b_y=NET.params.b_y + 0.1)
+    here, there = (outputs_of([0, 1, 3, 3, 5])(params) for params in (NET.params, nudged))
+    assert [bool(np.allclose(a, b)) for a, b in zip(here, there, strict=True)] == [False, False, True, False, True]
+
+
+def test_frozen_inputs_do_not_move_either():
+    outputs, other = outputs_of(STEPS // 2 * 2), NET.xs.copy()
+    other[0] += 1
+    moved = np.abs(outputs(NET.params, other) - outputs(NET.params)).max((1, 2)) > 0
+    np.testing.assert_array_equal(moved, [True, True, False, False, False])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("starts", [[0, 1, 2], [0, 1, 2, 3, 6], [-1, 0, 0, 0, 0], [0.0] * 5, 0])
+def test_starts_must_lie_before_their_outputs(starts):
+    with pytest.raises(
+        ValueError, match=r"^frozen_prefix: starts must be T = 5 whole numbers, each in 0 \.\.\. t \+ 1 for"
+    ):
+        outputs_of(starts)

@@ -166,3 +166,120 @@ def test_error_flow_refuses_impossible_sizes():
         widgets.error_flow(T=0)
     with pytest.raises(TypeError, match=r"error_flow: H must be a whole number, at least 1, got 2.5."):
         widgets.error_flow(H=2.5)
+
+
+def test_gradient_lags_embeds_matrices_of_radius_one_and_errors_of_length_one():
+    data = widgets.gradient_lags(8, seed=3).data
+    matrices = {name: np.array(W) for name, W in data["matrices"].items()}
+    assert list(matrices) == ["normal", "orthogonal"]
+    for W in matrices.values():
+        assert W.shape == (8, 8)
+        assert np.abs(np.linalg.eigvals(W)).max() == pytest.approx(1)
+    np.testing.assert_allclose(matrices["orthogonal"] @ matrices["orthogonal"].T, np.eye(8), atol=1e-6)
+    assert np.linalg.norm(matrices["normal"], 2) > 1.2, "the norm of a normal matrix is more than its radius"
+    assert np.shape(data["inputs"]) == np.shape(data["errors"]) == (60, 8)
+    np.testing.assert_allclose(np.linalg.norm(data["errors"], axis=1), 1, atol=1e-5)
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert data == widgets.gradient_lags(8, seed=3).data != widgets.gradient_lags(8, seed=4).data
+
+
+@pytest.mark.bad_input
+def test_gradient_lags_refuses_nets_that_are_too_slow_to_follow_the_hand():
+    with pytest.raises(ValueError, match=r"gradient_lags: H must be between 1 and 32, got 100\."):
+        widgets.gradient_lags(100)
+
+
+def every_path(seed, T):
+    p = problem(T, 1, 1, 1, 1, seed)
+    tape = bptt.forward(p.params, p.xs)
+    return p, tape, widgets.path_values(p.params, tape, p.d_ys)
+
+
+def living(T, window, truncation):
+    """True where the path from step s (column) to loss t (row) lives."""
+    t, s = np.indices((T, T)) + 1
+    return (s <= t) & (s >= np.array(widgets.living_from(T, window)[truncation])[:, None])
+
+
+def windows(largest=8):
+    """T and a window that fits."""
+    return st.integers(1, largest).flatmap(lambda T: st.tuples(st.just(T), st.integers(1, T)))
+
+
+@given(st.integers(0, 2**16), st.integers(1, 8))
+def test_path_values_sum_to_the_gradient(seed, T):
+    p, tape, paths = every_path(seed, T)
+    assert not np.triu(paths, 1).any(), "a later step can't change an earlier loss"
+    assert paths.sum() == pytest.approx(bptt.backward(p.params, tape, p.d_ys).W_hh.item(), rel=1e-10, abs=1e-12)
+    for t, row in enumerate(paths):  # and each row to that of its loss alone
+        alone = p.d_ys * (np.arange(T) == t)[:, None, None]
+        assert row.sum() == pytest.approx(bptt.backward(p.params, tape, alone).W_hh.item(), rel=1e-10, abs=1e-12)
+
+
+@given(st.integers(0, 2**16), windows())
+def test_living_paths_sum_to_each_truncated_gradient(seed, sizes):
+    (T, window), (p, tape, paths) = sizes, every_path(seed, sizes[0])
+
+    def chunk(start, stop):
+        part = bptt.forward(p.params, p.xs[start:stop], tape.hs[start])  # the state is carried over, the error is not
+        return bptt.backward(p.params, part, p.d_ys[start:stop]).W_hh.item()
+
+    expected = {
+        "behind every loss": bptt.backward(p.params, tape, p.d_ys, window=window).W_hh.item(),
+        "chunks": sum(chunk(start, start + window) for start in range(0, T, window)),
+        "last k steps": chunk(T - window, T),
+    }
+    for truncation, gradient in expected.items():
+        total = paths[living(T, window, truncation)].sum()
+        assert total == pytest.approx(gradient, rel=1e-10, abs=1e-12), truncation
+
+
+@given(st.integers(0, 2**16), windows())
+def test_last_k_steps_are_the_full_backward_pass_of_late_losses_stopped_early(seed, sizes):
+    (T, window), (p, tape, paths) = sizes, every_path(seed, sizes[0])
+    late = np.where(np.arange(T)[:, None, None] < T - window, 0, p.d_ys)
+    d_as = bptt.deltas(p.params, tape, late)
+    kept = (tape.hs[T - window : -1] * d_as[T - window :]).sum()
+    assert paths[living(T, window, "last k steps")].sum() == pytest.approx(kept, rel=1e-10, abs=1e-12)
+
+
+def test_truncation_window_shows_what_bptt_computes_and_misleads_as_it_says():
+    widget = widgets.truncation_window()
+    data, (params, xs, targets) = widget.data, widgets.misled_neuron()
+    tape, paths, T = bptt.forward(params, xs), np.array(data["paths"]), len(xs)
+    errors = tape.ys - targets
+    assert T == 8
+    assert (data["hs"], data["ys"]) == (tape.hs.ravel().tolist(), tape.ys.ravel().tolist())
+    assert data["losses"] == pytest.approx((errors.ravel() ** 2 / 2).tolist())
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    for truncation, tables in data["living_from"].items():
+        assert tables == [widgets.living_from(T, k)[truncation] for k in range(1, T + 1)]
+    full = bptt.backward(params, tape, errors).W_hh.item()
+    shares = {
+        truncation: [paths[living(T, k, truncation)].sum() / full for k in range(1, T + 1)]
+        for truncation in data["living_from"]
+    }
+    every = shares["behind every loss"]
+    assert max(every[:3]) < -0.1, "short windows point the wrong way"
+    assert every[3] > 0.3, "one step more, and the sign is right"
+    assert np.all(np.diff(every[3:]) > 0), "from there on it recovers"
+    assert (
+        max(shares["chunks"][:4] + shares["last k steps"][:4])
+        < 0
+        < min(shares["chunks"][4:] + shares["last k steps"][4:])
+    )
+    assert all(share[-1] == pytest.approx(1) for share in shares.values())
+    assert repr(widget).startswith("TruncationWindow: Above, one neuron")
+
+
+@pytest.mark.bad_input
+def test_paths_and_windows_explain_what_they_cannot_do():
+    p = problem(3, 1, 1, 2, 1)
+    with pytest.raises(
+        ValueError, match=r"path_values: W_xh must be \(1, 1\) for one neuron and one sequence, got \(1, 2\)"
+    ):
+        widgets.path_values(p.params, bptt.forward(p.params, p.xs), p.d_ys)
+    with pytest.raises(
+        ValueError, match=r"living_from: window must be between 1 and 3, got 4\. T is the full gradient\."
+    ):
+        widgets.living_from(3, 4)
