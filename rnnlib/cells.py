@@ -1,6 +1,15 @@
 """Recurrent cells: their parameters, how these are drawn, and one step. Time lives elsewhere.
 
-The same step serves NumPy and JAX: it asks its arrays which library they belong to.
+A cell is a NamedTuple of its parameters, which knows the parts of its step, each for a single sequence or a batch:
+
+    drive(x)             what the input says, alone: it need not wait for the state, so all T steps can be done at once
+    recur(state)         what the state says; linear in the state and in the parameters: all that has to wait its turn
+    advance(p, state)    the new state, from p = drive(x) + recur(state): elementwise, and without parameters
+    tangent(...)         how advance carries small changes: linear in d_p and d_state
+    readout(state)       the outputs y, which may wait until all states are there
+
+and a field `h0`, the first state: an array (H,), or a pytree of them. `step` puts the parts together for any cell; `elman_step` is the
+same, written out. All serve NumPy and JAX: they ask their arrays which library they belong to.
 """
 
 from typing import Any, NamedTuple
@@ -25,6 +34,28 @@ class ElmanParams(NamedTuple):
     W_hy: Float[Any, "H K"]  # hidden to output
     b_y: Float[Any, " K"]  # output bias
     h0: Float[Any, " H"]  # the state before the first step, trained like the rest
+
+    def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch H"]:
+        """X W_xh + b_h."""
+        return x @ self.W_xh + self.b_h
+
+    def recur(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
+        """H W_hh."""
+        return h @ self.W_hh
+
+    @staticmethod
+    def advance(p: Float[Any, "*batch H"], h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
+        """H' = tanh(p)."""
+        return p.__array_namespace__().tanh(p)
+
+    @staticmethod
+    def tangent(d_p, d_h, p, h, new_h):
+        """Dh' = (1 − h'²) dp."""
+        return (1 - new_h * new_h) * d_p
+
+    def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
+        """Y = h W_hy + b_y."""
+        return h @ self.W_hy + self.b_y
 
 
 def init_elman(
@@ -54,22 +85,174 @@ def init_elman(
 
     Source: LeCun, Bottou, Orr, Müller (1998), Efficient BackProp, section 4.6.
     """
-    for name, size in {"D": D, "H": H, "K": K}.items():
-        require_size("init_elman", name, size, hint="The order is (D, H, K).")
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"init_elman: rng must be a np.random.Generator, got {type(rng).__name__}. Try np.random.default_rng(0)."
-        )
-    if not np.issubdtype(dtype, np.floating):
-        raise TypeError(f"init_elman: dtype must be a floating-point type, got {dtype}. Try np.float64.")
-
-    def weights(fan_in, fan_out):
-        return (rng.standard_normal((fan_in, fan_out)) * gain / np.sqrt(fan_in)).astype(dtype)
-
-    def zeros(size):
-        return np.zeros(size, dtype)
-
+    weights, zeros = _drawing("init_elman", D, H, K, rng, gain, dtype)
     return ElmanParams(weights(D, H), weights(H, H), zeros(H), weights(H, K), zeros(K), zeros(H))
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM hands from step to step."""
+
+    h: Float[Any, " H"]  # what the gates and the readout see
+    c: Float[Any, " H"]  # the cell: what is kept
+
+
+class LSTMParams(NamedTuple):
+    """The parameters of a long short-term memory with forget gate and without peepholes, in the order of torch.nn.LSTM.
+
+    The columns of W_xh, W_hh and b_h are four blocks of H: input gate i, forget gate f, candidate g, output gate o.
+
+    Source: Hochreiter and Schmidhuber (1997), Long short-term memory, Neural Computation 9; the forget gate: Gers, Schmidhuber, Cummins
+    (2000), Learning to forget, Neural Computation 12.
+    """
+
+    W_xh: Float[Any, "D 4*H"]  # input to gates
+    W_hh: Float[Any, "H 4*H"]  # hidden to gates: the recurrence
+    b_h: Float[Any, " 4*H"]  # gate biases
+    W_hy: Float[Any, "H K"]  # hidden to output
+    b_y: Float[Any, " K"]  # output bias
+    h0: LSTMState  # the state before the first step, h and c, trained like the rest
+
+    def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch P"]:
+        """X W_xh + b_h."""
+        return x @ self.W_xh + self.b_h
+
+    def recur(self, state: LSTMState) -> Float[Any, "*batch P"]:
+        """H W_hh."""
+        return state.h @ self.W_hh
+
+    @staticmethod
+    def advance(p: Float[Any, "*batch P"], state: LSTMState) -> LSTMState:
+        """C' = σ(f) ⊙ c + σ(i) ⊙ tanh(g), h' = σ(o) ⊙ tanh(c')."""
+        tanh = p.__array_namespace__().tanh
+        i, f, g, o = _blocks(p, 4)
+        c = _sigmoid(f) * state.c + _sigmoid(i) * tanh(g)
+        return LSTMState(_sigmoid(o) * tanh(c), c)
+
+    @staticmethod
+    def tangent(d_p, d_state, p, state, new_state):
+        """The derivative of `advance`, by JAX."""
+        return _tangent(LSTMParams.advance, d_p, d_state, p, state)
+
+    def readout(self, state: LSTMState) -> Float[Any, "*batch K"]:
+        """Y = h W_hy + b_y."""
+        return state.h @ self.W_hy + self.b_y
+
+
+class GRUParams(NamedTuple):
+    """The parameters of a gated recurrent unit whose reset gate comes after the product, as in cuDNN and torch.nn.GRU.
+
+    There are two GRUs. In the paper's the reset gate picks what of the state enters the candidate, tanh(x W + (r ⊙ h) U); here it picks
+    what comes out of it, tanh(x W + r ⊙ (h U + b)). The second needs one product a step where the first needs two in a row.
+    The columns of W_xh and W_hh are three blocks of H: reset gate r, update gate z, candidate n.
+
+    Source: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder, arXiv 1406.1078, equations 5 to 8.
+    """
+
+    W_xh: Float[Any, "D 3*H"]  # input to gates
+    W_hh: Float[Any, "H 3*H"]  # hidden to gates: the recurrence
+    b_h: Float[Any, " 3*H"]  # gate biases
+    b_n: Float[Any, " H"]  # the candidate's bias inside the reset gate
+    W_hy: Float[Any, "H K"]  # hidden to output
+    b_y: Float[Any, " K"]  # output bias
+    h0: Float[Any, " H"]  # the state before the first step, trained like the rest
+
+    def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch P"]:
+        """X W_xh + b_h, and b_n beside it."""
+        p = x @ self.W_xh + self.b_h
+        xp = p.__array_namespace__()
+        return xp.concat([p, xp.broadcast_to(self.b_n, (*p.shape[:-1], self.b_n.size))], axis=-1)
+
+    def recur(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch P"]:
+        """H W_hh, its candidate beside the input's."""
+        r, z, n = _blocks(h @ self.W_hh, 3)
+        xp = n.__array_namespace__()
+        return xp.concat([r, z, xp.zeros_like(n), n], axis=-1)
+
+    @staticmethod
+    def advance(p: Float[Any, "*batch P"], h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
+        """H' = (1 − σ(z)) ⊙ tanh(n_x + σ(r) ⊙ n_h) + σ(z) ⊙ h."""
+        r, z, n_x, n_h = _blocks(p, 4)
+        n, keep = p.__array_namespace__().tanh(n_x + _sigmoid(r) * n_h), _sigmoid(z)
+        return n + keep * (h - n)
+
+    @staticmethod
+    def tangent(d_p, d_h, p, h, new_h):
+        """The derivative of `advance`, by JAX."""
+        return _tangent(GRUParams.advance, d_p, d_h, p, h)
+
+    def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
+        """Y = h W_hy + b_y."""
+        return h @ self.W_hy + self.b_y
+
+
+def init_lstm(
+    D: int,
+    H: int,
+    K: int,
+    *,
+    rng: np.random.Generator,
+    gain: float = 1.0,
+    forget_bias: float = 1.0,
+    dtype: type = np.float64,
+) -> LSTMParams:
+    """Draw the parameters of an LSTM: weights ~ N(0, gain² / fan-in), the forget gate's bias as given, all else zero.
+
+    Args:
+        D: inputs a step.
+        H: hidden units.
+        K: outputs a step.
+        rng: the source of randomness.
+        gain: standard deviation of a gate's summed input when its inputs have variance one.
+        forget_bias: 1 begins by keeping σ(1) = 73 % of the cell a step, 0 half of it.
+        dtype: np.float64 to check gradients, np.float32 to train in half the time.
+
+    Returns:
+        `LSTMParams` of NumPy arrays.
+
+    Raises:
+        ValueError: a size below 1.
+        TypeError: a size that is not whole, a seed in place of a generator, a dtype that is not floating point.
+
+    Example:
+        >>> init_lstm(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape
+        (16, 64)
+
+    Source: the bias: Jozefowicz, Zaremba, Sutskever (2015), An empirical exploration of recurrent network architectures, section 2.2.
+    """
+    weights, zeros = _drawing("init_lstm", D, H, K, rng, gain, dtype)
+    b_h = zeros(4 * H)
+    b_h[H : 2 * H] = forget_bias
+    return LSTMParams(weights(D, 4 * H), weights(H, 4 * H), b_h, weights(H, K), zeros(K), LSTMState(zeros(H), zeros(H)))
+
+
+def init_gru(
+    D: int, H: int, K: int, *, rng: np.random.Generator, gain: float = 1.0, dtype: type = np.float64
+) -> GRUParams:
+    """Draw the parameters of a GRU: weights ~ N(0, gain² / fan-in), biases and h0 zero.
+
+    Args:
+        D: inputs a step.
+        H: hidden units.
+        K: outputs a step.
+        rng: the source of randomness.
+        gain: standard deviation of a gate's summed input when its inputs have variance one.
+        dtype: np.float64 to check gradients, np.float32 to train in half the time.
+
+    Returns:
+        `GRUParams` of NumPy arrays.
+
+    Raises:
+        ValueError: a size below 1.
+        TypeError: a size that is not whole, a seed in place of a generator, a dtype that is not floating point.
+
+    Example:
+        >>> init_gru(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape
+        (16, 48)
+
+    Source: as for `init_elman`.
+    """
+    weights, zeros = _drawing("init_gru", D, H, K, rng, gain, dtype)
+    return GRUParams(weights(D, 3 * H), weights(H, 3 * H), zeros(3 * H), zeros(H), weights(H, K), zeros(K), zeros(H))
 
 
 def check_elman(where: str, params: ElmanParams) -> None:
@@ -122,3 +305,59 @@ def elman_step(
     a = x @ params.W_xh + h @ params.W_hh + params.b_h  # (B, H), the pre-activation
     h = a.__array_namespace__().tanh(a)
     return h @ params.W_hy + params.b_y, h
+
+
+def step(params: Any, x: Float[Any, "*batch D"], state: Any) -> tuple[Float[Any, "*batch K"], Any]:
+    """Take one step of any cell: s' = advance(drive(x) + recur(s), s), y = readout(s').
+
+    Args:
+        params: the parameters of a cell of this module.
+        x: (D,), this step's inputs; or (B, D).
+        state: the state that the step before left behind, such as (H,); or (B, H).
+
+    Returns:
+        `(y, s')`: outputs (K,) or (B, K), and the new state, of the shape of the old one.
+
+    Example:
+        >>> params = init_elman(3, 16, 2, rng=np.random.default_rng(0))
+        >>> bool(np.allclose(step(params, np.ones(3), np.zeros(16))[0], elman_step(params, np.ones(3), np.zeros(16))[0]))
+        True
+
+    Source: `elman_step`, taken apart.
+    """
+    state = params.advance(params.drive(x) + params.recur(state), state)
+    return params.readout(state), state
+
+
+def _drawing(where, D, H, K, rng, gain, dtype):
+    """Functions that draw weights and make zeros, once the arguments are known to be good."""
+    for name, size in {"D": D, "H": H, "K": K}.items():
+        require_size(where, name, size, hint="The order is (D, H, K).")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{where}: rng must be a np.random.Generator, got {type(rng).__name__}. Try np.random.default_rng(0)."
+        )
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype}. Try np.float64.")
+
+    def weights(fan_in, fan_out):
+        return (rng.standard_normal((fan_in, fan_out)) * gain / np.sqrt(fan_in)).astype(dtype)
+
+    return weights, lambda size: np.zeros(size, dtype)
+
+
+def _blocks(p, count):
+    """(..., count · H) to count arrays (..., H)."""
+    H = p.shape[-1] // count
+    return (p[..., k * H : (k + 1) * H] for k in range(count))
+
+
+def _sigmoid(p):
+    """σ(p) = 1 / (1 + exp(−p)), in a form that does not overflow."""
+    return 0.5 + 0.5 * p.__array_namespace__().tanh(0.5 * p)
+
+
+def _tangent(advance, d_p, d_state, p, state):
+    import jax  # here, so that NumPy alone does not wait for JAX
+
+    return jax.jvp(advance, (p, state), (d_p, d_state))[1]

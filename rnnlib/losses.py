@@ -32,7 +32,7 @@ def softmax(ys: Float[Any, "*steps K"]) -> Float[Any, "*steps K"]:
 
     Source: Bridle (1990), Probabilistic interpretation of feedforward classification network outputs, equation 3.
     """
-    exp = ys.__array_namespace__().exp(ys - ys.max(axis=-1, keepdims=True))
+    exp = ys.__array_namespace__().exp(ys - _largest(ys))
     return exp / exp.sum(axis=-1, keepdims=True)
 
 
@@ -63,9 +63,9 @@ def softmax_cross_entropy(
     """
     _check_symbols("softmax_cross_entropy", ys, targets, weights)
     xp = ys.__array_namespace__()
-    shifted = ys - ys.max(axis=-1, keepdims=True)
-    log_total = xp.log(xp.exp(shifted).sum(axis=-1))
-    own = xp.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
+    largest = _largest(ys)
+    log_total = xp.log(xp.exp(ys - largest).sum(axis=-1))
+    own = (xp.take_along_axis(ys, targets[..., None], axis=-1) - largest)[..., 0]
     return (_weights(weights, targets) * (log_total - own)).sum()
 
 
@@ -155,6 +155,16 @@ def squared_error_grad(
     """
     _check_values("squared_error_grad", ys, targets, weights)
     return (ys - targets) * np.asarray(_weights(weights, ys[..., 0]), ys.dtype)[..., None]
+
+
+def _largest(ys):
+    """The largest output of each step, (..., 1): subtracted from all it changes no softmax, so it has no part in a derivative."""
+    largest = ys.max(axis=-1, keepdims=True)
+    if isinstance(ys, np.ndarray | np.generic):
+        return largest
+    from jax.lax import stop_gradient  # here, so that NumPy alone does not wait for JAX
+
+    return stop_gradient(largest)
 
 
 def _weights(weights, steps):

@@ -1,7 +1,16 @@
-"""Training: an optimiser's steps along a long stream, compiled, with a history, and nothing lost when it is stopped."""
+"""Training: an optimiser's steps, many to one compiled call, with a history, and nothing lost when it is stopped.
 
+A trainer is a compiled function `along(learner, *data) -> (learner, losses)`: many updates, one after another. `updates` makes one from any
+loss, `stretch` from a truncation on a long stream; `train` runs either, watches over it, and writes the history. Three promises hold:
+an update that is not finite is never taken, and none after it; an interrupt keeps all updates made so far; a learner is small,
+because a trainer writes the new one over the old (what is passed in is donated: go on with what comes back).
+"""
+
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +19,9 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from rnnlib.validation import require_shape, require_size
+from rnnlib.validation import require_array, require_shape, require_size
+
+Trainer = Callable[..., tuple["Learner", Any]]
 
 
 class Learner(NamedTuple):
@@ -18,26 +29,36 @@ class Learner(NamedTuple):
 
     params: Any  # the net's
     moments: Any  # the optimiser's
-    state: Any  # (B, H), the carry at this place of the stream
+    state: (
+        Any  # (B, H), the carry at this place of the stream; or whatever else is handed from update to update, or None
+    )
 
 
 class Row(NamedTuple):
-    """A line of the history, written at the end of a stretch."""
+    """A line of the history, written at the end of each compiled call."""
 
-    steps: int  # time steps read so far, in each of the B sequences
+    steps: int  # read so far along the first axis of the data: time steps of a stream, batches of `updates`
     updates: int  # steps of the optimiser so far
     seconds: float  # spent on training so far, without compilation and evaluation
-    loss: float  # mean training loss of the stretch
+    loss: float  # mean training loss of the call
     held_out: float  # what `evaluate` said; NaN without it
 
 
-def start(optimiser: optax.GradientTransformation, params: Any, B: int) -> Learner:
+class Trained(NamedTuple):
+    """What `train` returns."""
+
+    learner: Learner  # after the last good update
+    history: tuple[Row, ...]
+    stopped: str | None  # why it ended early, and what to try; None if it did not
+
+
+def start(optimiser: optax.GradientTransformation, params: Any, B: int | None = None) -> Learner:
     """Begin: the optimiser's zeros, and h_0 as the carry of each of B sequences.
 
     Args:
         optimiser: from optax.
-        params: the parameters, with a field `h0` (H,).
-        B: sequences in the stream.
+        params: the parameters, with a field `h0` (H,), or a pytree of such. They are copied.
+        B: sequences in the stream; None where no state is handed on, and each update begins at h_0.
 
     Returns:
         A `Learner`.
@@ -51,15 +72,52 @@ def start(optimiser: optax.GradientTransformation, params: Any, B: int) -> Learn
         >>> start(optax.sgd(1.0), init_elman(3, 4, 2, rng=np.random.default_rng(0), dtype=np.float32), 5).state.shape
         (5, 4)
     """
+    params = _copied(params)
+    if B is None:
+        return Learner(params, optimiser.init(params), None)
     require_size("start", "B", B)
-    params = jax.tree.map(jnp.asarray, params)
-    return Learner(params, optimiser.init(params), jnp.broadcast_to(params.h0, (B, *params.h0.shape)))
+    state = jax.tree.map(lambda h: jnp.tile(h, (B, 1)), params.h0)
+    return Learner(params, optimiser.init(params), state)
+
+
+def updates(objective: Callable[..., tuple[Any, Any]], optimiser: optax.GradientTransformation) -> Trainer:
+    """Make a trainer from any loss: θ ← θ + optimiser(∇_θ L(θ, state, batch)), a batch each.
+
+    Args:
+        objective: `objective(params, state, *batch) -> (loss, state)`; the state that it returns is handed to the next batch, as a
+            constant. With `state` None in the learner it may be None again.
+        optimiser: from optax.
+
+    Returns:
+        `along(learner, *data) -> (learner, losses)`, where `data` are arrays with the N batches along the first axis; losses (N,). Pure and
+        jitted; the learner passed in is donated. `jax.vmap` runs it over learners that differ in their seed.
+
+    Example:
+        >>> from rnnlib import cells, losses
+        >>> from rnnlib.unroll import unroll_scan
+        >>> def objective(params, state, xs, targets):
+        ...     ys, state = unroll_scan(params, xs, state)
+        ...     return losses.squared_error(ys, targets), state
+        >>> net = cells.init_elman(3, 4, 2, rng=np.random.default_rng(0), dtype=np.float32)
+        >>> xs = np.ones((6, 2, 5, 3), np.float32)  # (N, T, B, D)
+        >>> learner, losses = updates(objective, optax.sgd(0.1))(start(optax.sgd(0.1), net, 5), xs, xs[..., :2])
+        >>> losses.shape
+        (6,)
+
+    Source: Bottou, Curtis, Nocedal (2018), Optimization methods for large-scale machine learning, SIAM Review 60, algorithm 4.1.
+    """
+
+    def gradient(learner, batch):
+        (loss, state), grads = jax.value_and_grad(objective, has_aux=True)(learner.params, learner.state, *batch)
+        return loss, grads, state
+
+    return _compiled(gradient, optimiser, lambda data: data)
 
 
 def stretch(
     truncation: Callable, loss: Callable, step: Callable, optimiser: optax.GradientTransformation, *, window: int
-) -> Callable[[Learner, Any, Any], tuple[Learner, Any]]:
-    """Make a function that trains along a stretch of a stream: an update each `window` steps, the carry handed on.
+) -> Trainer:
+    """Make a trainer along a stretch of a stream: an update each `window` steps, the carry handed on.
 
     Each update is θ ← θ + optimiser(∇̂), with ∇̂ from a truncation on `window` steps that begins with the carried state, which is a constant.
 
@@ -72,7 +130,7 @@ def stretch(
 
     Returns:
         `along(learner, xs, targets) -> (learner, losses)`, with xs (N, B, ...) of floats and targets (N, B, ...); losses (N // window,).
-        Pure and jitted; `jax.vmap` runs it over learners that differ in their seed. Steps beyond a multiple of `window` are left out.
+        Pure and jitted; the learner passed in is donated. Steps beyond a multiple of `window` are left out.
 
     Raises:
         ValueError: a window below 1, and what the truncation raises.
@@ -91,81 +149,129 @@ def stretch(
     """
     require_size("stretch", "window", window)
 
-    def update(learner, chunk):
-        xs, targets = chunk
-        result = truncation(loss, step, learner.params, xs, targets, learner.state, window=window)
-        changes, moments = optimiser.update(result.grads, learner.moments, learner.params)
-        carry = jax.tree.map(lambda h: h[-1], result.hs)
-        return Learner(optax.apply_updates(learner.params, changes), moments, carry), result.loss
+    def gradient(learner, chunk):
+        result = truncation(loss, step, learner.params, *chunk, learner.state, window=window)
+        return result.loss, result.grads, jax.tree.map(lambda h: h[-1], result.hs)
 
-    def along(learner, xs, targets):
-        count = len(xs) // window
-        chunks = jax.tree.map(lambda a: a[: count * window].reshape(count, window, *a.shape[1:]), (xs, targets))
-        return jax.lax.scan(update, learner, chunks)
+    def chunks(data):
+        count = len(data[0]) // window
+        return jax.tree.map(lambda a: a[: count * window].reshape(count, window, *a.shape[1:]), data)
 
-    return jax.jit(along)
+    return _compiled(gradient, optimiser, chunks)
+
+
+def _compiled(gradient, optimiser, batches):
+    """Scan updates over batches; from the first on that is not finite none is taken, and its loss and all later ones are NaN."""
+
+    def update(carry, batch):
+        learner, fine = carry
+        loss, grads, state = gradient(learner, batch)
+        changes, moments = optimiser.update(grads, learner.moments, learner.params)
+        reached = Learner(optax.apply_updates(learner.params, changes), moments, state)
+        for leaf in jax.tree.leaves((loss, reached)):
+            fine &= jnp.isfinite(leaf).all()
+        learner = jax.tree.map(lambda new, old: jnp.where(fine, new, old), reached, learner)
+        return (learner, fine), jnp.where(fine, loss, jnp.nan)
+
+    def along(learner, *data):
+        (learner, _), losses = jax.lax.scan(update, (learner, jnp.array(True)), batches(data))
+        return learner, losses
+
+    return jax.jit(along, donate_argnums=0)
 
 
 def train(
-    along: Callable | Iterable[Callable],
+    along: Trainer | Iterable[Trainer],
     learner: Learner,
-    stretches: Iterable[tuple[Any, Any]],
+    stretches: Iterable[tuple[Any, ...]],
     *,
     evaluate: Callable[[Any], float] | None = None,
     desc: str = "training",
-) -> tuple[Learner, tuple[Row, ...]]:
-    """Train along one stretch after another, with a progress bar.
+) -> Trained:
+    """Run a trainer on one stretch of data after another, with a progress bar.
 
-    An interrupt ends the training and keeps what was reached. So does a loss that is not finite: the last good learner comes back, and the
-    bar says where it happened.
+    An interrupt ends the training and keeps what was reached. So does an update that is not finite: it is not taken.
 
     Args:
-        along: from `stretch`, or one for each stretch, where the window changes as training goes on. The first stretch of each runs
-            twice, once to compile.
-        learner: where to begin.
-        stretches: pairs of xs (N, B, ...) and targets, in order.
-        evaluate: parameters to a number, called after each stretch.
+        along: from `updates` or `stretch`, or one for each stretch, where the window changes as training goes on.
+        learner: where to begin. It is copied.
+        stretches: what the trainer takes after its learner, in order: pairs of xs (N, B, ...) and targets, say.
+        evaluate: parameters to a number, called after each stretch with a copy, which it may keep.
         desc: what the bar is called.
 
     Returns:
-        `(learner, history)`: the last good learner, and a `Row` for each stretch.
+        `Trained(learner, history, stopped)`: the learner after the last good update, a `Row` for each stretch that was completed, and
+        why it ended early, if it did.
 
     Raises:
-        ValueError: xs and targets of different lengths.
+        ValueError: data of different lengths, or more trainers than stretches, or fewer.
 
     Example:
         >>> from rnnlib import cells, losses, truncation
         >>> along = stretch(truncation.chunked, losses.squared_error, cells.elman_step, optax.sgd(0.1), window=2)
         >>> net = cells.init_elman(3, 4, 2, rng=np.random.default_rng(0), dtype=np.float32)
         >>> xs = np.ones((6, 5, 3), np.float32)
-        >>> learner, history = train(along, start(optax.sgd(0.1), net, 5), [(xs, xs[..., :2])] * 3)
-        >>> [row.steps for row in history]
+        >>> trained = train(along, start(optax.sgd(0.1), net, 5), [(xs, xs[..., :2])] * 3)
+        >>> [row.steps for row in trained.history]
         [6, 12, 18]
     """
     stretches = list(stretches)
     each = [along] * len(stretches) if callable(along) else list(along)
-    compiled, history, steps, updates, seconds = set(), [], 0, 0, 0.0
+    learner, history, stopped = _copied(learner), [], None
+    compiled, steps, made, seconds = {}, 0, 0, 0.0
     bar = tqdm(zip(each, stretches, strict=True), total=len(stretches), desc=desc)
     try:
-        for one, (xs, targets) in bar:
-            require_shape(
-                "train", "targets", targets[:, :0], (*xs.shape[:1], 0, *targets.shape[2:]), match="as long as xs"
-            )
-            if (one, xs.shape) not in compiled:  # a run for nothing, so that the clock does not see the compilation
-                jax.block_until_ready(one(learner, xs, targets))
-                compiled.add((one, xs.shape))
-            begin = time.perf_counter()
-            reached, losses = jax.block_until_ready(one(learner, xs, targets))
-            seconds, losses = seconds + time.perf_counter() - begin, np.asarray(losses)
-            if not np.isfinite(losses).all():
-                at = updates + int(np.argmin(np.isfinite(losses))) + 1
-                bar.set_description(
-                    f"{desc}: loss is {losses[at - updates - 1]} at update {at}, stopped; try a smaller rate or clipping"
+        for one, data in bar:
+            data = _as_long("train", data)
+            shapes = one, tuple((a.shape, a.dtype) for a in data)
+            if shapes not in compiled:  # apart, so that the clock does not see it
+                compiled[shapes] = one.lower(learner, *data).compile()
+            with _interrupts_wait():  # between donating the old learner and receiving the new one
+                begin = time.perf_counter()
+                learner, losses = jax.block_until_ready(compiled[shapes](learner, *data))
+                seconds += time.perf_counter() - begin
+                good = int(np.isfinite(losses).sum())
+                made += good
+            if good < len(losses):
+                stopped = (
+                    f"update {made + 1} would have made the loss or the parameters NaN or infinite, and was not taken"
                 )
+                stopped += ". Try a smaller rate, or optax.clip_by_global_norm before the optimiser"
                 break
-            learner, steps, updates = reached, steps + len(xs), updates + losses.shape[-1]
-            held_out = float("nan") if evaluate is None else float(evaluate(learner.params))
-            history.append(Row(steps, updates, seconds, float(losses.mean()), held_out))
+            steps += len(data[0])
+            held_out = float("nan") if evaluate is None else float(evaluate(_copied(learner.params)))
+            history.append(Row(steps, made, seconds, float(losses.mean()), held_out))
     except KeyboardInterrupt:
-        bar.set_description(f"{desc}: stopped by hand after {updates} updates, which are kept")
-    return learner, tuple(history)
+        stopped = f"stopped by hand after {made} updates, which are kept"
+    if stopped:
+        tqdm.write(f"{desc}: {stopped}.")
+    return Trained(learner, tuple(history), stopped)
+
+
+def _copied(arrays):
+    """Arrays that donating the originals leaves alone."""
+    return jax.tree.map(jnp.array, arrays)
+
+
+def _as_long(where, data):
+    """The arrays of one stretch, of one length."""
+    require_array(where, xs=data[0])
+    for other in data[1:]:
+        require_shape(where, "targets", other[:, :0], (len(data[0]), *other[:, :0].shape[1:]), match="as long as xs")
+    return jax.tree.map(jnp.asarray, tuple(data))
+
+
+@contextmanager
+def _interrupts_wait():
+    """Let an interrupt wait until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    waiting = []
+    before = signal.signal(signal.SIGINT, lambda *caught: waiting.append(caught))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt

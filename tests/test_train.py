@@ -1,11 +1,16 @@
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from rnnlib import cells, losses, train, truncation
+from rnnlib import bptt, cells, losses, train, truncation
 from rnnlib.gradcheck import compare
+from rnnlib.unroll import unroll_scan
 
 D, H, K, B = 3, 4, 2, 5
 RATE = optax.sgd(0.1)
@@ -53,7 +58,10 @@ def test_a_stretch_can_be_vmapped_over_seeds():
 def test_the_history_adds_up_and_the_window_may_change():
     stretches = [stream(12, seed) for seed in range(3)]
     each = [along(1), along(4), along(4)]
-    learner, history = train.train(each, train.start(RATE, net(), B), stretches, evaluate=lambda p: p.b_y.sum())
+    learner, history, stopped = train.train(
+        each, train.start(RATE, net(), B), stretches, evaluate=lambda p: p.b_y.sum()
+    )
+    assert stopped is None
     assert [(row.steps, row.updates) for row in history] == [(12, 12), (24, 15), (36, 18)]
     assert history[-1].held_out == pytest.approx(float(learner.params.b_y.sum()))
     assert 0 < history[0].seconds < history[1].seconds < history[2].seconds
@@ -67,8 +75,16 @@ def test_the_history_adds_up_and_the_window_may_change():
 def test_training_lowers_the_loss_on_every_seed():
     xs = np.tile(stream(20)[0], (10, 1, 1))
     for seed in range(3):
-        _, history = train.train(along(5), train.start(RATE, net(seed), B), [(xs, xs[..., :K])] * 5)
+        history = train.train(along(5), train.start(RATE, net(seed), B), [(xs, xs[..., :K])] * 5).history
         assert history[-1].loss < 0.5 * history[0].loss
+
+
+def by_hand(stretches, window=2):
+    """The learner after these stretches, by the trainer alone."""
+    learner = train.start(RATE, net(), B)
+    for xs, targets in stretches:
+        learner, _ = along(window)(learner, xs, targets)
+    return learner
 
 
 def test_an_interrupt_keeps_what_was_reached():
@@ -81,19 +97,104 @@ def test_an_interrupt_keeps_what_was_reached():
             raise KeyboardInterrupt
         return 0.0
 
-    learner, history = train.train(along(2), train.start(RATE, net(), B), stretches, evaluate=evaluate)
+    learner, history, stopped = train.train(along(2), train.start(RATE, net(), B), stretches, evaluate=evaluate)
     assert len(history) == 2, "the rows written before the interrupt"
-    assert compare(learner.params, calls[-1]).agree, "and the last stretch that was trained"
+    assert compare(learner.params, by_hand(stretches[:3]).params, tolerance=1e-12).agree, "all that was trained"
+    assert stopped == "stopped by hand after 6 updates, which are kept"
+    assert compare(calls[0], by_hand(stretches[:1]).params, tolerance=1e-12).agree, (
+        "evaluate may keep what it was given"
+    )
 
 
-def test_a_loss_that_is_not_finite_stops_and_gives_the_last_good_learner_back(capsys):
-    good, bad = stream(4, 0), stream(4, 1)
-    bad[1][2] = np.nan
-    learner, history = train.train(along(1), train.start(RATE, net(), B), [good, bad, good])
-    reached, _ = along(1)(train.start(RATE, net(), B), *good)
+def test_an_interrupt_within_a_compiled_call_waits_for_its_end():
+    stretches = [stream(4, seed) for seed in range(5)]
+    trainer, runs = along(2), []
+
+    class Interrupting:
+        """A trainer, compiled, during whose second call Ctrl-C is pressed."""
+
+        def lower(self, *args):
+            compiled = trainer.lower(*args).compile()
+
+            def run(*args):
+                runs.append(args)
+                if len(runs) == 2:
+                    signal.raise_signal(signal.SIGINT)
+                return compiled(*args)
+
+            return SimpleNamespace(compile=lambda: run)
+
+        def __call__(self, *args):
+            raise AssertionError("only compiled calls are made")
+
+    handler = signal.getsignal(signal.SIGINT)
+    learner, history, stopped = train.train(Interrupting(), train.start(RATE, net(), B), stretches)
+    assert stopped == "stopped by hand after 4 updates, which are kept"
+    assert compare(learner.params, by_hand(stretches[:2]).params, tolerance=1e-12).agree
     assert len(history) == 1
-    assert compare(learner.params, reached.params, tolerance=1e-12).agree
-    assert "loss is nan at update 7, stopped; try a smaller rate or clipping" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_training_works_in_a_thread():
+    with ThreadPoolExecutor() as pool:
+        learner, _, _ = pool.submit(train.train, along(2), train.start(RATE, net(), B), [stream(4, 0)]).result()
+    assert compare(learner.params, by_hand([stream(4, 0)]).params, tolerance=1e-12).agree
+
+
+@pytest.mark.parametrize("bad_row", [0, 1, 3])
+def test_an_update_that_is_not_finite_is_not_taken_and_none_after_it(bad_row, capsys):
+    good, bad = stream(4, 0), stream(4, 1)
+    bad[1][bad_row] = np.nan
+    learner, history, stopped = train.train(along(1), train.start(RATE, net(), B), [good, bad, good])
+    until = [good, (bad[0][:bad_row], bad[1][:bad_row])]
+    assert len(history) == 1
+    assert compare(learner, by_hand(until, window=1), tolerance=1e-12).agree
+    assert stopped.startswith(f"update {5 + bad_row} would have made the loss or the parameters NaN or infinite")
+    assert "Try a smaller rate, or optax.clip_by_global_norm" in stopped
+    assert stopped in capsys.readouterr().out
+
+
+def test_parameters_that_overflow_while_the_loss_is_finite_are_not_taken():
+    wild = optax.sgd(1e308)
+    trainer = along(2, wild)
+    xs, targets = stream(4)
+    learner, _, stopped = train.train(trainer, train.start(wild, net(), B), [(xs, 100 * targets)])
+    assert stopped.startswith("update ")
+    assert all(np.isfinite(p).all() for p in learner.params)
+
+
+def test_updates_is_the_obvious_loop_and_trains_h0_where_no_state_is_handed_on():
+    rng = np.random.default_rng(0)
+    xs, targets = rng.standard_normal((4, 3, B, D)), rng.standard_normal((4, 3, B, K))
+
+    def objective(params, state, xs, targets):
+        ys, state = unroll_scan(params, xs, state)
+        return losses.squared_error(ys, targets), state
+
+    def fresh(params, state, xs, targets):
+        return objective(params, None, xs, targets)[0], state
+
+    for loss_of, B_or_none in ((objective, B), (fresh, None)):
+        learner, values = train.updates(loss_of, RATE)(train.start(RATE, net(), B_or_none), xs, targets)
+        params, state = net(), None
+        for x, y, value in zip(xs, targets, values, strict=True):
+            carried = state if B_or_none else None
+            tape = bptt.forward(params, x, carried)
+            grads = bptt.backward(params, tape, losses.squared_error_grad(tape.ys, y))
+            if B_or_none:  # a carried state, the first one included, is a constant
+                grads = grads._replace(h0=np.zeros(H))
+            assert float(value) == pytest.approx(float(losses.squared_error(tape.ys, y)), rel=1e-12)
+            params, state = jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), tape.hs[-1]
+        assert compare(learner.params, params, tolerance=1e-12).agree
+        assert np.abs(learner.params.h0).max() > 0 or B_or_none
+
+
+def test_a_trainer_donates_its_learner_and_train_does_not():
+    learner, data = train.start(RATE, net(), B), stream(4)
+    train.train(along(2), learner, [data, data])
+    reached, _ = along(2)(learner, *data)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(learner)), "no two learners in memory"
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(reached))
 
 
 @pytest.mark.bad_input

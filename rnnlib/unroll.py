@@ -1,0 +1,292 @@
+"""Time, in JAX: any cell along a sequence, by a Python loop, by `lax.scan`, and in the memory of the square root of its length.
+
+`unroll_loop` does the obvious thing. `unroll_scan` computes the same, and treats time as what it is, a queue: only `recur` and
+`advance` wait in it. Inputs and readouts are one product each, over all T · B rows. The same holds for the derivative, which is
+written down once, as a small change that runs along the states (s_t the state, p_t = drive(x_t) + recur(s_{t-1}), a dot for the change):
+
+    ṗ_t = drive'(x_t) + ṙ_t + recur(ṡ_{t-1})    with ṙ_t what the change of the recurrent weights adds: one product, over all rows
+    ṡ_t = tangent(ṗ_t, ṡ_{t-1})
+
+This is forward mode. It is linear, and its transpose, which JAX takes for itself, is backpropagation through time: a scan from the
+end to the beginning that passes on the errors δ_t alone, and then one product a weight matrix. So gradients, Jacobian-vector
+products, and what is built from both (Hessian- and Gauss-Newton products) come from the same lines, each as fast as the other.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from rnnlib.cells import step
+from rnnlib.validation import require_array, require_floating, require_shape, require_size
+
+Inputs = Float[Any, "T B D"]
+Mask = Bool[Any, "T B"] | Int[Any, "T B"] | Float[Any, "T B"]
+
+
+def unroll_loop(params: Any, xs: Inputs, state: Any = None) -> tuple[Float[Array, "T B K"], Any]:
+    """Run a cell over time, one step after another in a Python loop: (y_t, s_t) = step(θ, x_t, s_{t-1}).
+
+    The obvious twin of `unroll_scan`. Under `jax.jit` it becomes T copies of the step, each of which has to be compiled.
+
+    Args:
+        params: the parameters of a cell of `rnnlib.cells`.
+        xs: (T, B, D), inputs, time first.
+        state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
+
+    Returns:
+        `(ys, state)`: outputs (T, B, K), and the state after the last step.
+
+    Raises:
+        ValueError: shapes that disagree, an empty sequence or batch.
+        TypeError: inputs that are not floating point, parameters that are no cell's.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> ys, state = unroll_loop(init_elman(3, 16, 2, rng=np.random.default_rng(0)), np.ones((7, 5, 3)))
+        >>> ys.shape, state.shape
+        ((7, 5, 2), (5, 16))
+
+    Source: Werbos (1990), Backpropagation through time: what it does and how to do it, Proc. IEEE 78, section III.
+    """
+    xs, state = _check("unroll_loop", params, xs, state)
+    ys = []
+    for x in xs:
+        y, state = jax.vmap(step, (None, 0, 0))(params, x, state)
+        ys.append(y)
+    return jnp.stack(ys), state
+
+
+def unroll_scan(
+    params: Any, xs: Inputs, state: Any = None, *, mask: Mask | None = None, reverse: bool = False
+) -> tuple[Float[Array, "T B K"], Any]:
+    """Run a cell over time by `jax.lax.scan`: (y_t, s_t) = step(θ, x_t, s_{t-1}), with all that need not wait taken out of the loop.
+
+    Compiled once for each shape. Works under `jax.jit`, `grad`, `jvp`, `vmap` and their compositions.
+
+    Args:
+        params: the parameters of a cell of `rnnlib.cells`.
+        xs: (T, B, D), inputs, time first.
+        state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
+        mask: (T, B), 1 where a step counts; where it is 0 the state stays as it is, s_t = s_{t-1}, and y_t is read from it.
+        reverse: whether to run from the last step to the first. Outputs stay in the order of `xs`.
+
+    Returns:
+        `(ys, state)`: outputs (T, B, K), and the state after the last step taken.
+
+    Raises:
+        ValueError: shapes that disagree, an empty sequence or batch, a mask with other values than 0 and 1 (seen outside of `jit`).
+        TypeError: inputs that are not floating point, parameters that are no cell's.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> params, xs = init_elman(3, 16, 2, rng=np.random.default_rng(0)), np.ones((7, 5, 3))
+        >>> bool(jnp.allclose(unroll_scan(params, xs)[0], unroll_loop(params, xs)[0]))
+        True
+
+    Source: products taken out of the loop: Appleyard, Kočiský, Blunsom (2016), Optimizing performance of recurrent neural networks on
+    GPUs, arXiv 1604.01946, section 3.
+    """
+    xs, state = _check("unroll_scan", params, xs, state)
+    mask = None if mask is None else _check_mask(mask, xs)
+    flip = partial(jnp.flip, axis=0) if reverse else jnp.asarray
+    ys, state = _unroll(params, flip(xs), state, None if mask is None else flip(mask))
+    return flip(ys), state
+
+
+def unroll_checkpointed(
+    params: Any, xs: Inputs, state: Any = None, *, chunk: int | None = None
+) -> tuple[Float[Array, "T B K"], Any]:
+    """Run a cell over time and keep the state of each `chunk` steps only; the backward pass runs each chunk again.
+
+    Same outputs and the exact gradient. With n arrays for each step of the chunk in hand (four or five), memory goes as
+    T / chunk + n · chunk states instead of n · T: least at chunk = √(T / n), about √T / 2. The price is one more forward pass.
+    What is returned is T outputs all the same; where these are too many, `loss_checkpointed` doesn't keep them.
+
+    Args:
+        params: the parameters of a cell of `rnnlib.cells`.
+        xs: (T, B, D), inputs, time first.
+        state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
+        chunk: steps between two states that are kept; None for about √T / 2, and a divisor of T if there is one nearby, which spares
+            a copy of xs.
+
+    Returns:
+        `(ys, state)`: outputs (T, B, K), and the state after the last step.
+
+    Raises:
+        ValueError: shapes that disagree, an empty sequence or batch, a chunk outside 1 ... T.
+        TypeError: inputs that are not floating point, parameters that are no cell's, a chunk that is not whole.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> ys, state = unroll_checkpointed(init_elman(3, 16, 2, rng=np.random.default_rng(0)), np.ones((7, 5, 3)))
+        >>> ys.shape, state.shape
+        ((7, 5, 2), (5, 16))
+
+    Source: Chen, Xu, Zhang, Guestrin (2016), Training deep nets with sublinear memory cost, arXiv 1604.06174, section 4.2.
+    """
+    xs, state = _check("unroll_checkpointed", params, xs, state)
+    parts, state = _in_chunks(
+        "unroll_checkpointed", lambda state, xs: _unroll(params, xs, state, None), xs, state, chunk
+    )
+    return jnp.concatenate([ys.reshape(-1, *ys.shape[-2:]) for ys in parts]), state
+
+
+def loss_checkpointed(
+    loss, params: Any, xs: Inputs, targets: Any, state: Any = None, *, chunk: int | None = None
+) -> tuple[Float[Array, ""], Any]:
+    """Score the outputs of `unroll_checkpointed` chunk by chunk, so that they never exist all at once: L = Σ_c (steps of c / T) · L_c.
+
+    Args:
+        loss: `loss(ys, targets)`, a mean over steps, such as `losses.softmax_cross_entropy`.
+        params: the parameters of a cell of `rnnlib.cells`.
+        xs: (T, B, D), inputs, time first.
+        targets: an array (T, B, ...), or a pytree of them.
+        state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
+        chunk: steps between two states that are kept; None for about √T / 2, and a divisor of T if there is one nearby, which spares
+            a copy of xs.
+
+    Returns:
+        `(L, state)`: the mean loss, and the state after the last step.
+
+    Raises:
+        ValueError: as for `unroll_checkpointed`, and targets of another length than xs.
+        TypeError: as for `unroll_checkpointed`.
+
+    Example:
+        >>> from rnnlib import cells, losses
+        >>> params, xs = cells.init_elman(3, 16, 2, rng=np.random.default_rng(0)), np.ones((7, 5, 3))
+        >>> value, state = loss_checkpointed(losses.squared_error, params, xs, xs[..., :2])
+        >>> bool(jnp.allclose(value, losses.squared_error(unroll_scan(params, xs)[0], xs[..., :2])))
+        True
+
+    Source: Chen, Xu, Zhang, Guestrin (2016), section 4.2.
+    """
+    xs, state = _check("loss_checkpointed", params, xs, state)
+    for array in jax.tree.leaves(targets):
+        require_shape("loss_checkpointed", "targets", array[:, :1], (len(xs), *array[:, :1].shape[1:]), match="as xs")
+
+    def score(state, data):
+        ys, state = _unroll(params, data[0], state, None)
+        return loss(ys, data[1]) * (len(ys) / len(xs)), state
+
+    parts, state = _in_chunks("loss_checkpointed", score, (xs, jax.tree.map(jnp.asarray, targets)), state, chunk)
+    return sum(part.sum() for part in parts), state
+
+
+def _in_chunks(where, run, data, state, chunk):
+    """Fold `run(state, data) -> (result, state)` over chunks of steps, each computed again where it is differentiated.
+
+    Returns a tuple of results: those of the whole chunks, stacked, and that of the steps that are left over.
+    """
+    T = len(jax.tree.leaves(data)[0])
+    chunk = _divisor_near(math.sqrt(T) / 2, T) if chunk is None else chunk
+    require_size(where, "chunk", chunk, most=T, hint="About √T / 2 needs the least memory.")
+    whole = T - T % chunk
+    chunks = jax.tree.map(lambda a: a[:whole].reshape(-1, chunk, *a.shape[1:]), data)
+    again = jax.checkpoint(run, prevent_cse=False)  # a scan's body is not merged with its derivative's anyway
+
+    def body(state, data):
+        result, state = again(state, data)
+        return state, result
+
+    state, results = jax.lax.scan(body, state, chunks)
+    if whole == T:
+        return (results,), state
+    rest, state = jax.checkpoint(run)(state, jax.tree.map(lambda a: a[whole:], data))
+    return (results, rest), state
+
+
+def _divisor_near(size, T):
+    """A divisor of T within a factor of two of the size, so that no step is left over (which costs a copy of the inputs); else the size."""
+    divisors = [c for c in range(max(1, math.ceil(size / 2)), math.floor(2 * size) + 1) if T % c == 0]
+    return min(divisors, key=lambda c: abs(math.log(c / size)), default=max(1, round(size)))
+
+
+@jax.jit
+def _unroll(params, xs, state, mask):
+    states = _states(params, _at_every_step(params.drive, xs), state, mask)
+    return _at_every_step(params.readout, states), jax.tree.map(lambda s: s[-1], states)
+
+
+@jax.custom_jvp
+def _states(params, driven, state, mask):
+    """s_1 ... s_T, (T, B, H)."""
+    return _tape(params, driven, state, mask)[0]
+
+
+def _tape(params, driven, state, mask):
+    """s_1 ... s_T, and p_1 ... p_T."""
+
+    def body(before, now):
+        driven, mask = now
+        p = driven + jax.vmap(params.recur)(before)
+        after = _where(mask, jax.vmap(params.advance)(p, before), before)
+        return after, (after, p)
+
+    return jax.lax.scan(body, state, (driven, mask))[1]
+
+
+@_states.defjvp
+def _states_jvp(primals, tangents):
+    params, _, state, mask = primals
+    d_params, d_driven, d_state, _ = tangents
+    afters, ps = _tape(*primals)
+    befores = jax.tree.map(lambda first, s: jnp.concatenate([first[None], s[:-1]]), state, afters)
+    d_ps = d_driven + _at_every_step(d_params.recur, befores)  # recur is linear in both, so this is ṙ
+
+    @partial(jax.checkpoint, prevent_cse=False)  # slopes are cheaper to compute again than to keep
+    def body(d_before, now):
+        d_p, p, before, after, mask = now
+        d_p = d_p + jax.vmap(params.recur)(d_before)
+        d_after = _where(mask, jax.vmap(params.tangent)(d_p, d_before, p, before, after), d_before)
+        return d_after, d_after
+
+    return afters, jax.lax.scan(body, d_state, (d_ps, ps, befores, afters, mask))[1]
+
+
+def _at_every_step(part, steps):
+    """part(row) for every t and b, with time and batch as one axis: one product over all T · B rows."""
+    T, B = jax.tree.leaves(steps)[0].shape[:2]
+    rows = jax.vmap(part)(jax.tree.map(lambda a: a.reshape(T * B, *a.shape[2:]), steps))
+    return rows.reshape(T, B, -1)
+
+
+def _where(mask, a, b):
+    return a if mask is None else jax.tree.map(lambda a, b: jnp.where(mask[:, None], a, b), a, b)
+
+
+def _check(where, params, xs, state):
+    if not hasattr(params, "recur"):
+        hint = "Try init_elman(D, H, K, rng=rng)."
+        raise TypeError(f"{where}: params must be a cell of rnnlib.cells, got {type(params).__name__}. {hint}")
+    require_floating(where, xs=xs)
+    D, P = params.W_xh.shape
+    time_last = len(xs.shape) == 3 and xs.shape[-1] != D and D in xs.shape
+    hint = "Is time last? Try jnp.moveaxis(xs, -1, 0)." if time_last else "Time comes first, then batch, then inputs."
+    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=hint)
+    xs, B = jnp.asarray(xs), xs.shape[1]
+    if state is None:
+        return xs, jax.tree.map(lambda h: jnp.broadcast_to(h, (B, *h.shape)), params.h0)
+    if jax.tree.structure(state) != jax.tree.structure(params.h0):
+        raise ValueError(
+            f"{where}: state must be built as params.h0 is, an {type(params.h0).__name__}, got {type(state).__name__}."
+        )
+    for given, h in zip(jax.tree.leaves(state), jax.tree.leaves(params.h0), strict=True):
+        hint = "One state for each sequence; None starts from h0."
+        require_shape(where, "state", given, (B, *h.shape), match="(B, H), as h0", hint=hint)
+    return xs, jax.tree.map(jnp.asarray, state)
+
+
+def _check_mask(mask, xs):
+    require_array("unroll_scan", mask=mask)
+    hint = "Are time and batch swapped?"
+    require_shape("unroll_scan", "mask", mask, xs.shape[:2], match=f"to match xs {tuple(xs.shape)}", hint=hint)
+    if not isinstance(mask, jax.core.Tracer) and not np.isin(mask, (0, 1)).all():
+        odd = np.asarray(mask)[~np.isin(mask, (0, 1))][0]
+        raise ValueError(f"unroll_scan: mask must hold 0 and 1 only, got {odd}. Weights belong into the loss.")
+    return jnp.asarray(mask, bool)
