@@ -3,11 +3,12 @@ SHELL := /bin/bash
 # two BLAS threads on two busy cores can be five times slower than one
 export OPENBLAS_NUM_THREADS := 1
 BIN := .venv/bin
+BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check bench notebooks experiments site clean
+.PHONY: help lab test check bench peers notebooks experiments site clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -24,8 +25,10 @@ check: .venv/ready  ## every check but the browser's
 	$(BIN)/python -m pytest tests rnnlib --doctest-modules -m "not browser" -n 2 --dist loadfile
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 -n 2 --dist loadfile $(CHAPTERS)
 
-bench: .venv/ready  ## measure speed, side by side, on this machine
-	$(BIN)/python -m tests.benchmarks
+bench: .venv/ready  ## measure speed and memory on this machine, beside the peers that are installed
+	$(BENCH)/python -m tests.benchmarks
+
+peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
 
 notebooks: .venv/ready  ## run every chapter (or CHAPTERS="notebooks/03_backward.ipynb") and store its outputs
 	$(BIN)/python .ci/execute.py $(CHAPTERS)
@@ -37,7 +40,7 @@ site: .venv/ready  ## export the chapters to build/site, explorables alive witho
 	$(BIN)/python .ci/site.py $(CHAPTERS)
 
 clean:           ## remove what the other targets made
-	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment: environment.yml's pip section in a virtual environment, installed again only when its files change.
@@ -49,4 +52,10 @@ clean:           ## remove what the other targets made
 	@sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv-bench/ready: .venv/ready
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -e ".[bench]"
 	@touch $@

@@ -4,8 +4,8 @@ A cell is a NamedTuple of its parameters, which knows the parts of its step, eac
 
     drive(x)             what the input says, alone: it need not wait for the state, so all T steps can be done at once
     recur(state)         what the state says; linear in the state and in the parameters: all that has to wait its turn
-    advance(p, state)    the new state, from p = drive(x) + recur(state): elementwise, and without parameters
-    tangent(...)         how advance carries small changes: linear in d_p and d_state
+    advance(p, state)    the new state, from p = drive(x) + recur(state), and what its derivative will ask for; elementwise, no parameters
+    tangent(...)         the derivative of advance, linear in the small changes d_p and d_state
     readout(state)       the outputs y, which may wait until all states are there
 
 and a field `h0`, the first state: an array (H,), or a pytree of them. `step` puts the parts together for any cell; `elman_step` is the
@@ -44,13 +44,13 @@ class ElmanParams(NamedTuple):
         return h @ self.W_hh
 
     @staticmethod
-    def advance(p: Float[Any, "*batch H"], h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
-        """H' = tanh(p)."""
-        return p.__array_namespace__().tanh(p)
+    def advance(p: Float[Any, "*batch H"], h: Float[Any, "*batch H"]) -> tuple[Float[Any, "*batch H"], None]:
+        """Return h' = tanh(p)."""
+        return p.__array_namespace__().tanh(p), None
 
     @staticmethod
-    def tangent(d_p, d_h, p, h, new_h):
-        """Dh' = (1 − h'²) dp."""
+    def tangent(d_p, d_h, h, new_h, kept):
+        """Return dh' = (1 − h'²) dp."""
         return (1 - new_h * new_h) * d_p
 
     def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
@@ -121,17 +121,21 @@ class LSTMParams(NamedTuple):
         return state.h @ self.W_hh
 
     @staticmethod
-    def advance(p: Float[Any, "*batch P"], state: LSTMState) -> LSTMState:
-        """C' = σ(f) ⊙ c + σ(i) ⊙ tanh(g), h' = σ(o) ⊙ tanh(c')."""
+    def advance(p: Float[Any, "*batch P"], state: LSTMState) -> tuple[LSTMState, tuple]:
+        """Return c' = f ⊙ c + i ⊙ g, h' = o ⊙ tanh(c'), where i, f, o are σ of their blocks of p, and g is tanh of its own."""
         tanh = p.__array_namespace__().tanh
         i, f, g, o = _blocks(p, 4)
-        c = _sigmoid(f) * state.c + _sigmoid(i) * tanh(g)
-        return LSTMState(_sigmoid(o) * tanh(c), c)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), tanh(g), _sigmoid(o)
+        c = f * state.c + i * g
+        seen = tanh(c)
+        return LSTMState(o * seen, c), (i, f, g, o, seen)
 
     @staticmethod
-    def tangent(d_p, d_state, p, state, new_state):
-        """The derivative of `advance`, by JAX."""
-        return _tangent(LSTMParams.advance, d_p, d_state, p, state)
+    def tangent(d_p, d_state, state, new_state, kept):
+        """Return dc' = f dc + c df + g di + i dg: what c carries is scaled by the forget gate alone."""
+        (i, f, g, o, seen), (d_i, d_f, d_g, d_o) = kept, _blocks(d_p, 4)
+        d_c = f * d_state.c + state.c * f * (1 - f) * d_f + g * i * (1 - i) * d_i + i * (1 - g * g) * d_g
+        return LSTMState(o * (1 - seen * seen) * d_c + seen * o * (1 - o) * d_o, d_c)
 
     def readout(self, state: LSTMState) -> Float[Any, "*batch K"]:
         """Y = h W_hy + b_y."""
@@ -169,16 +173,19 @@ class GRUParams(NamedTuple):
         return xp.concat([r, z, xp.zeros_like(n), n], axis=-1)
 
     @staticmethod
-    def advance(p: Float[Any, "*batch P"], h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
-        """H' = (1 − σ(z)) ⊙ tanh(n_x + σ(r) ⊙ n_h) + σ(z) ⊙ h."""
+    def advance(p: Float[Any, "*batch P"], h: Float[Any, "*batch H"]) -> tuple[Float[Any, "*batch H"], tuple]:
+        """Return h' = (1 − z) ⊙ n + z ⊙ h with n = tanh(n_x + r ⊙ n_h), where r and z are σ of their blocks of p."""
         r, z, n_x, n_h = _blocks(p, 4)
-        n, keep = p.__array_namespace__().tanh(n_x + _sigmoid(r) * n_h), _sigmoid(z)
-        return n + keep * (h - n)
+        r, z = _sigmoid(r), _sigmoid(z)
+        n = p.__array_namespace__().tanh(n_x + r * n_h)
+        return n + z * (h - n), (r, z, n, n_h)
 
     @staticmethod
-    def tangent(d_p, d_h, p, h, new_h):
-        """The derivative of `advance`, by JAX."""
-        return _tangent(GRUParams.advance, d_p, d_h, p, h)
+    def tangent(d_p, d_h, h, new_h, kept):
+        """Return dh' = z dh + (h − n) dz + (1 − z) dn."""
+        (r, z, n, n_h), (d_r, d_z, d_x, d_n) = kept, _blocks(d_p, 4)
+        d_n = (1 - n * n) * (d_x + r * d_n + n_h * r * (1 - r) * d_r)
+        return z * d_h + (h - n) * z * (1 - z) * d_z + (1 - z) * d_n
 
     def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
         """Y = h W_hy + b_y."""
@@ -308,7 +315,7 @@ def elman_step(
 
 
 def step(params: Any, x: Float[Any, "*batch D"], state: Any) -> tuple[Float[Any, "*batch K"], Any]:
-    """Take one step of any cell: s' = advance(drive(x) + recur(s), s), y = readout(s').
+    """Take one step of any cell: s' from advance(drive(x) + recur(s), s), y = readout(s').
 
     Args:
         params: the parameters of a cell of this module.
@@ -325,7 +332,7 @@ def step(params: Any, x: Float[Any, "*batch D"], state: Any) -> tuple[Float[Any,
 
     Source: `elman_step`, taken apart.
     """
-    state = params.advance(params.drive(x) + params.recur(state), state)
+    state, _ = params.advance(params.drive(x) + params.recur(state), state)
     return params.readout(state), state
 
 
@@ -355,9 +362,3 @@ def _blocks(p, count):
 def _sigmoid(p):
     """σ(p) = 1 / (1 + exp(−p)), in a form that does not overflow."""
     return 0.5 + 0.5 * p.__array_namespace__().tanh(0.5 * p)
-
-
-def _tangent(advance, d_p, d_state, p, state):
-    import jax  # here, so that NumPy alone does not wait for JAX
-
-    return jax.jvp(advance, (p, state), (d_p, d_state))[1]

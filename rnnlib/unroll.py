@@ -220,13 +220,13 @@ def _states(params, driven, state, mask):
 
 
 def _tape(params, driven, state, mask):
-    """s_1 ... s_T, and p_1 ... p_T."""
+    """s_1 ... s_T, and what the derivative of each step asks for."""
 
     def body(before, now):
         driven, mask = now
-        p = driven + jax.vmap(params.recur)(before)
-        after = _where(mask, jax.vmap(params.advance)(p, before), before)
-        return after, (after, p)
+        after, kept = jax.vmap(params.advance)(driven + jax.vmap(params.recur)(before), before)
+        after = _where(mask, after, before)
+        return after, (after, kept)
 
     return jax.lax.scan(body, state, (driven, mask))[1]
 
@@ -235,18 +235,18 @@ def _tape(params, driven, state, mask):
 def _states_jvp(primals, tangents):
     params, _, state, mask = primals
     d_params, d_driven, d_state, _ = tangents
-    afters, ps = _tape(*primals)
+    afters, kept = _tape(*primals)
     befores = jax.tree.map(lambda first, s: jnp.concatenate([first[None], s[:-1]]), state, afters)
     d_ps = d_driven + _at_every_step(d_params.recur, befores)  # recur is linear in both, so this is ṙ
 
     @partial(jax.checkpoint, prevent_cse=False)  # slopes are cheaper to compute again than to keep
     def body(d_before, now):
-        d_p, p, before, after, mask = now
+        d_p, *places, mask = now
         d_p = d_p + jax.vmap(params.recur)(d_before)
-        d_after = _where(mask, jax.vmap(params.tangent)(d_p, d_before, p, before, after), d_before)
+        d_after = _where(mask, jax.vmap(params.tangent)(d_p, d_before, *places), d_before)
         return d_after, d_after
 
-    return afters, jax.lax.scan(body, d_state, (d_ps, ps, befores, afters, mask))[1]
+    return afters, jax.lax.scan(body, d_state, (d_ps, befores, afters, kept, mask))[1]
 
 
 def _at_every_step(part, steps):

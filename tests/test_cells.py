@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlib.cells import ElmanParams, elman_step, init_elman
+from rnnlib.cells import ElmanParams, LSTMState, elman_step, init_elman, init_gru, init_lstm, step
 from tests.strategies import problem, problems
 
 
@@ -82,3 +82,111 @@ def test_elman_step_keeps_the_type_and_leaves_its_inputs_alone(dtype):
     assert (y.shape, new.shape) == ((3, 2), (3, 4))
     for array, old in zip((*p.params, p.xs, h), before, strict=True):
         np.testing.assert_array_equal(array, old)
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def lstm_by_hand(p, x, h, c):
+    """One unit at a time, as the equations say it."""
+    new_h, new_c = np.zeros_like(h), np.zeros_like(c)
+    H = len(h)
+    for k in range(H):
+        i, f, g, o = (x @ p.W_xh[:, j] + h @ p.W_hh[:, j] + p.b_h[j] for j in (k, H + k, 2 * H + k, 3 * H + k))
+        new_c[k] = sigmoid(f) * c[k] + sigmoid(i) * np.tanh(g)
+        new_h[k] = sigmoid(o) * np.tanh(new_c[k])
+    return new_h @ p.W_hy + p.b_y, new_h, new_c
+
+
+def gru_by_hand(p, x, h):
+    new_h, H = np.zeros_like(h), len(h)
+    for k in range(H):
+        r, z = (sigmoid(x @ p.W_xh[:, j] + h @ p.W_hh[:, j] + p.b_h[j]) for j in (k, H + k))
+        n = np.tanh(x @ p.W_xh[:, 2 * H + k] + p.b_h[2 * H + k] + r * (h @ p.W_hh[:, 2 * H + k] + p.b_n[k]))
+        new_h[k] = (1 - z) * n + z * h[k]
+    return new_h @ p.W_hy + p.b_y, new_h
+
+
+def gated(init, D=3, H=4, K=2, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda p: (p + rng.standard_normal(p.shape)).astype(dtype), init(D, H, K, rng=rng))
+    return params, rng.standard_normal((5, D)).astype(dtype), rng.standard_normal((2, 5, H)).astype(dtype)
+
+
+def test_step_is_each_cell_s_equations_row_by_row():
+    params, xs, (hs, cs) = gated(init_lstm)
+    ys, new = step(params, xs, LSTMState(hs, cs))
+    for b in range(len(xs)):
+        for ours, by_hand in zip((ys[b], new.h[b], new.c[b]), lstm_by_hand(params, xs[b], hs[b], cs[b]), strict=True):
+            np.testing.assert_allclose(ours, by_hand, rtol=1e-12)
+    params, xs, (hs, _) = gated(init_gru)
+    ys, new = step(params, xs, hs)
+    for b in range(len(xs)):
+        for ours, by_hand in zip((ys[b], new[b]), gru_by_hand(params, xs[b], hs[b]), strict=True):
+            np.testing.assert_allclose(ours, by_hand, rtol=1e-12)
+    problem_ = problem(1, 5, 3, 4, 2)
+    for ours, by_hand in zip(*(f(problem_.params, problem_.xs[0], hs) for f in (step, elman_step)), strict=True):
+        np.testing.assert_allclose(ours, by_hand, rtol=1e-12)
+
+
+@pytest.mark.parametrize("init", [init_elman, init_lstm, init_gru])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_step_is_the_same_in_numpy_and_jax_and_keeps_the_type(init, dtype):
+    params, xs, (hs, cs) = gated(init, dtype=dtype)
+    state = LSTMState(hs, cs) if init is init_lstm else hs
+    in_numpy = step(params, xs, state)
+    in_jax = jax.vmap(step, (None, 0, 0))(jax.tree.map(jnp.asarray, params), xs, state)
+    for a, b in zip(jax.tree.leaves(in_numpy), jax.tree.leaves(in_jax), strict=True):
+        assert (a.dtype, b.dtype) == (dtype, dtype)
+        np.testing.assert_allclose(a, b, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("init", [init_elman, init_lstm, init_gru])
+def test_tangent_is_the_derivative_of_advance(init):
+    params, xs, (hs, cs) = gated(init)
+    state = LSTMState(hs, cs) if init is init_lstm else hs
+    p = params.drive(xs) + params.recur(state)
+    d_p, d_state = jax.tree.map(np.cos, (p, state))
+    (new, kept), (expected, _) = jax.jvp(params.advance, (p, state), (d_p, d_state))
+    for a, b in zip(*map(jax.tree.leaves, (params.tangent(d_p, d_state, state, new, kept), expected)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_gates_don_t_overflow():
+    params, xs, (hs, cs) = gated(init_lstm, dtype=np.float32)
+    y, state = step(params, 1e4 * xs, LSTMState(hs, cs))
+    assert all(np.isfinite(a).all() for a in (y, *state))
+
+
+def test_the_forget_gate_begins_open():
+    params = init_lstm(3, 4, 2, rng=np.random.default_rng(0), forget_bias=2.0)
+    np.testing.assert_array_equal(params.b_h.reshape(4, 4), [[0] * 4, [2] * 4, [0] * 4, [0] * 4])
+
+
+@pytest.mark.parametrize(("init", "name"), [(init_lstm, "LSTM"), (init_gru, "GRU")])
+def test_gated_cells_are_torch_s(init, name):
+    torch = pytest.importorskip("torch", reason="torch comes with the bench extra only")
+    params, xs, (hs, cs) = gated(init)
+    twin = getattr(torch.nn, name)(3, 4).double()
+    inner = params.b_h if name == "LSTM" else np.concatenate([params.b_h[:8], 0 * params.b_n])
+    outer = 0 * params.b_h if name == "LSTM" else np.concatenate([0 * params.b_h[:8], params.b_n])
+    if name == "GRU":
+        inner[8:] = params.b_h[8:]
+    values = (params.W_xh.T, params.W_hh.T, inner, outer)
+    with torch.no_grad():
+        for weight, value in zip(twin.parameters(), values, strict=True):
+            weight.copy_(torch.tensor(value))
+    before = tuple(torch.tensor(s[None]) for s in (hs, cs))
+    out, _ = twin(torch.tensor(xs[None]), before if name == "LSTM" else before[0])
+    _, new = step(params, xs, LSTMState(hs, cs) if name == "LSTM" else hs)
+    np.testing.assert_allclose(new.h if name == "LSTM" else new, out[0].detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("init", [init_lstm, init_gru])
+def test_gated_cells_explain_bad_sizes(init):
+    with pytest.raises(ValueError, match=rf"{init.__name__}: H must be at least 1, got 0. The order is \(D, H, K\)."):
+        init(3, 0, 2, rng=np.random.default_rng(0))
+    with pytest.raises(TypeError, match=rf"{init.__name__}: rng must be a np.random.Generator, got int. Try"):
+        init(3, 4, 2, rng=0)

@@ -29,7 +29,8 @@ def needs():
 
 
 def extras():
-    return PROJECT["optional-dependencies"]
+    """All but the peers that `make bench` compares with."""
+    return {name: group for name, group in PROJECT["optional-dependencies"].items() if name != "bench"}
 
 
 def test_binder_reads_the_same_environment():
@@ -50,6 +51,12 @@ def test_every_dependency_is_pinned_within_its_range(need):
 def test_every_pin_has_a_reason():
     needless = {pin.name for pin in pins()} - {need.name for need in needs()} - PINNED_WITHOUT_NEED
     assert not needless, f"no chapter or check asks for {needless}: drop the pin, or name it in pyproject.toml"
+
+
+def test_peers_stay_out_of_the_course():
+    peers = [Requirement(line) for line in PROJECT["optional-dependencies"]["bench"]]
+    assert not {peer.name for peer in peers} & {pin.name for pin in pins()}
+    assert all(str(peer.specifier).startswith("==") for peer in peers), "what was measured has to be known"
 
 
 def test_what_runs_the_tests_is_what_is_pinned():

@@ -51,7 +51,7 @@ def race(rate, seed):
     first = one_hot[xs[:STRETCH]], targets[:STRETCH]
     for w in along:
         jax.block_until_ready(along[w](train.start(optimiser, net, B), *first))  # compiled, and not timed
-    learners = dict.fromkeys(windows, train.start(optimiser, net, B))
+    learners = {name: train.start(optimiser, net, B) for name in windows}
     rows = {name: [[0, 0, 0.0, float(held_out(net))]] for name in windows}
     for i in range(STRETCHES):
         place = slice(i % (len(xs) // STRETCH) * STRETCH, None)

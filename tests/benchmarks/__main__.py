@@ -1,85 +1,86 @@
-"""One training step of the NumPy Elman net, products hoisted out of the time loop against one product a step: `make bench`.
+"""Measure speed and memory on this machine: `make bench`, or `python -m tests.benchmarks SECONDS` for so long a case.
 
-Both ways run side by side in one process, pinned to one thread, in float32; the table gives medians of interleaved repetitions.
+Prints tables; writes them as JSON and as figures to build/benchmarks. `make peers` installs what rnnlib is compared with.
 """
 
+import importlib.metadata
 import json
-import os
 import platform
-import statistics
-import time
+import sys
 from pathlib import Path
-
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before NumPy is imported
 
 import numpy as np
 
-from rnnlib import bptt
-from rnnlib.cells import ElmanParams, init_elman
+from tests.benchmarks import CORES, RESULTS, figures, measured
 
-SIZES = [(32, 1, 50, 32), (100, 32, 100, 100), (256, 32, 200, 64), (512, 64, 100, 128)]  # H, B, T, D = K
-RESULTS = Path("build/benchmarks/numpy_step.json")
-
-
-def hoisted(params, xs, d_ys):
-    """Forward and backward as rnnlib does them."""
-    return bptt.backward(params, bptt.forward(params, xs), d_ys)
+PACKAGES = ("jax", "numpy", "torch", "flax", "pytensor")
+MEMORY = [(form, T) for T in (1000, 10_000, 100_000) for form in ("plain", "checkpointed")]
 
 
-def per_step(params, xs, d_ys):
-    """Forward and backward with every product inside the loop over time."""
-    tape = bptt.forward_per_step(params, xs)
-    g = ElmanParams(*(np.zeros_like(p) for p in params))
-    carried = np.zeros_like(tape.hs[0])
-    for t in reversed(range(len(xs))):
-        delta = (d_ys[t] @ params.W_hy.T + carried) * (1 - tape.hs[t + 1] ** 2)
-        carried = delta @ params.W_hh.T
-        terms = (xs[t].T @ delta, tape.hs[t].T @ delta, delta.sum(0), tape.hs[t + 1].T @ d_ys[t], d_ys[t].sum(0))
-        for total, term in zip(g, terms, strict=False):  # all but h0
-            total += term
-    g.h0[:] = carried.sum(0)
-    return g
+def machine():
+    """What was measured on, and with."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {"processor": model or platform.machine(), "cores": len(CORES), **versions}
 
 
-def milliseconds(function, *args):
-    begin = time.perf_counter()
-    function(*args)
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def measure(size, seconds=4.0):
-    """Medians in milliseconds of both ways at one size, repetitions taking turns until the time is up."""
-    H, B, T, D = size
-    rng = np.random.default_rng(0)
-    xs, d_ys = (rng.standard_normal((T, B, D)).astype(np.float32) for _ in range(2))
-    data = init_elman(D, H, D, rng=rng, gain=0.5, dtype=np.float32), xs, d_ys
-    ways = {"per step": per_step, "hoisted": hoisted}
-    for a, b in zip(*(way(*data) for way in ways.values()), strict=True):  # the same gradient, and both ways warm
-        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * np.abs(b).max())
-    times = {name: [] for name in ways}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["hoisted"]) < 5:
-        for name, way in ways.items():
-            times[name].append(milliseconds(way, *data))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def main():
-    rows = {size: measure(size) for size in SIZES}
+def print_steps(threads, result):
     print(
-        f"NumPy {np.__version__}, {platform.processor() or platform.machine()}, one thread, float32; milliseconds a step, medians"
+        f"\n{threads} thread(s): milliseconds a training step, and rnnlib's share of each; peak {result['peak']:.0f} GFLOP/s"
     )
-    print(f"{'H, B, T, D=K':>18}  {'per step':>9}  {'hoisted':>9}  ratio")
-    for size, row in rows.items():
+    for row in result["rows"]:
+        H, B, T, D = row["size"]
+        print(f"  {row['cell']}, H = {H}, B = {B}, T = {T}, D = K = {D}: {row['share of peak']:.0%} of the peak")
+        for name, ms in row["ms"].items():
+            print(f"    {name:<26}{ms:10.3f}{row['ms']['rnnlib'] / ms:8.2f}")
+        for name, why in row["missing"].items():
+            print(f"    {name:<26}{why:>18}")
+
+
+def print_memory(rows):
+    print(
+        "\none gradient, H = 100, B = 16, D = K = 32, a loss at every step: XLA's temporaries, growth of the process, time"
+    )
+    for row in rows:
         print(
-            f"{', '.join(map(str, size)):>18}  {row['per step']:9.3f}  {row['hoisted']:9.3f}  {row['hoisted'] / row['per step']:.2f}"
+            f"  T = {row['T']:>7,} {row['form']:<13}{row['temporaries']:9.1f} MB{row['growth']:7.0f} MB{row['seconds']:8.3f} s"
         )
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(
-        json.dumps([{"H": s[0], "B": s[1], "T": s[2], "D": s[3], **row} for s, row in rows.items()], indent=1)
+    by = {(row["form"], row["T"]): row for row in rows}
+    last, before = by["checkpointed", 100_000], by["checkpointed", 10_000]
+    slope = np.log10(last["temporaries"] / before["temporaries"])
+    whole = by["plain", 100_000]
+    gap = np.abs(np.subtract(last["gradient"], whole["gradient"])).max() / np.abs(whole["gradient"]).max()
+    ratio = last["seconds"] / whole["seconds"]
+    print(
+        f"  checkpointed: growth exponent {slope:.2f}; at T = 100,000 {ratio:.2f} times plain's time, gradients apart by {gap:.0e}"
     )
-    print(f"written to {RESULTS}")
+
+
+def main(seconds=8.0):
+    results = {"machine": machine()}
+    print(results["machine"])
+    counts = [1, 2] if len(CORES) > 1 else [1]
+    for threads in counts:
+        results[f"steps, {threads} thread(s)"] = measured("steps", seconds, threads=threads)
+        print_steps(threads, results[f"steps, {threads} thread(s)"])
+    results["memory"] = [measured("memory", form, T) for form, T in MEMORY]
+    print_memory(results["memory"])
+    results["compilation"] = measured("compilation")
+    print("\nseconds to compile one gradient")
+    for name, T, took in results["compilation"]:
+        print(f"  {name}, T = {T:>6,}{took:8.2f} s")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "results.json").write_text(json.dumps(results, indent=1))
+    figures.draw(results)
+    print(f"\nwritten to {RESULTS}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))

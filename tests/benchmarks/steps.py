@@ -1,30 +1,27 @@
-"""Time one training step in every way of `ways.py`, taking turns in one process: python -m tests.benchmarks.steps THREADS."""
+"""Time one training step in every way of `ways.py`, taking turns in one process: python -m tests.benchmarks.steps."""
 
-import importlib.metadata
+import json
 import statistics
 import sys
 import time
 
 import numpy as np
 
-from tests.benchmarks import REFERENCE, report
-from tests.benchmarks.ways import WAYS, task
-
-SIZES = [(32, 1, 50, 32), (100, 32, 100, 100), (256, 32, 200, 64), (512, 64, 100, 128)]  # H, B, T, D = K
+from tests.benchmarks.ways import CASES, task
 
 
-def prepare(size):
+def prepare(ways, init, size):
     """The steps of all ways that are installed, warm and checked, and why the others are missing."""
     steps, missing, first = {}, {}, None
-    for name, way in WAYS.items():
+    for name, way in ways.items():
         try:
-            step = way(task(*size))
+            step = way(task(*size, init))
         except ImportError as error:
             missing[name] = f"not installed ({error.name})"
             continue
         trained = step(), step(), step()
         first = first or trained
-        np.testing.assert_allclose(trained, first, rtol=2e-3, err_msg=f"{name} trains something else at {size}")
+        np.testing.assert_allclose(trained, first, rtol=1e-4, err_msg=f"{name} trains something else at {size}")
         steps[name] = step
     return steps, missing
 
@@ -41,15 +38,15 @@ def take_turns(steps, seconds):
     repeat = {name: max(1, round(20 / milliseconds(step, 1))) for name, step in steps.items()}  # about 20 ms at once
     times = {name: [] for name in steps}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[REFERENCE]) < 7:
+    while time.perf_counter() < end or len(times["rnnlib"]) < 7:
         for name, step in steps.items():
             times[name].append(milliseconds(step, repeat[name]))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def multiplications(H, B, T, D):
-    """Floating-point operations of a step's products: forward, weight gradients, errors (none for the inputs)."""
-    return 2 * T * B * (2 * D * H + 3 * H * H + 3 * H * D)
+def multiplications(H, B, T, D, P):
+    """Floating-point operations of a step's products: forward, weight gradients, errors (none for the inputs); P columns in W_hh."""
+    return 2 * T * B * (2 * D * P + 3 * H * P + 3 * H * D)
 
 
 def peak(seconds=2.0, n=1024):
@@ -64,25 +61,17 @@ def peak(seconds=2.0, n=1024):
     return 2e-6 * n**3 / best
 
 
-def main(threads, seconds=8.0):
-    rows, missing = [], {}
-    for size in SIZES:
-        steps, missing = prepare(size)
-        rows.append({"size": size, "ms": take_turns(steps, seconds)})
-        print(f"{threads} thread(s), {size}: {rows[-1]['ms'][REFERENCE]:.3f} ms", file=sys.stderr, flush=True)
-    gflops = peak()
-    for row in rows:
-        row["share of peak"] = multiplications(*row["size"]) / row["ms"][REFERENCE] / 1e6 / gflops
-    versions = {p: importlib.metadata.version(p) for p in ("jax", "numpy", "torch", "flax", "pytensor") if found(p)}
-    report("steps", f"{threads}_threads", {"peak": gflops, "versions": versions, "missing": missing, "rows": rows})
-
-
-def found(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def main(seconds):
+    rows, gflops = [], peak()
+    for ways, init, size in CASES:
+        steps, missing = prepare(ways, init, size)
+        ms, cell = take_turns(steps, seconds), init.__name__.removeprefix("init_")
+        columns = size[0] * {"elman": 1, "lstm": 4}[cell]
+        share = multiplications(*size, columns) / ms["rnnlib"] / 1e6 / gflops
+        rows.append({"cell": cell, "size": size, "ms": ms, "share of peak": share, "missing": missing})
+        print(f"{cell} {size}: {ms['rnnlib']:.3f} ms", file=sys.stderr, flush=True)
+    print(json.dumps({"peak": gflops, "rows": rows}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(float(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""One training step of the same tanh net, in every way that is compared: forward, softmax cross-entropy at each step, backward, SGD.
+"""One training step of the same net, in every way that is compared: forward, softmax cross-entropy at each step, backward, SGD.
 
 Each way is a function of a `Task` that returns a step: a function without arguments, which trains once and returns the loss. Ways of other
 libraries import them on the call, so that one which is not installed is missed only there.
@@ -10,21 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlib import bptt, losses
-from rnnlib.cells import ElmanParams, init_elman
+from rnnlib.cells import ElmanParams, init_elman, init_lstm
 
 RATE = 0.1
 
 
 class Task(NamedTuple):
-    params: ElmanParams
+    params: NamedTuple
     xs: np.ndarray  # (T, B, D)
     targets: np.ndarray  # (T, B)
 
 
-def task(H, B, T, D):
+def task(H, B, T, D, init=init_elman):
     rng = np.random.default_rng(0)
     xs = rng.standard_normal((T, B, D)).astype(np.float32)
-    return Task(init_elman(D, H, D, rng=rng, gain=0.5, dtype=np.float32), xs, rng.integers(0, D, (T, B)))
+    return Task(init(D, H, D, rng=rng, gain=0.5, dtype=np.float32), xs, rng.integers(0, D, (T, B)))
 
 
 def per_step_gradient(params, tape, d_ys):
@@ -137,18 +137,21 @@ def flax_nnx(task):
     return jax_way(outputs, Task(weights, task.xs, task.targets))
 
 
-def torch_rnn(task, device="cpu"):
+def torch_net(kind, task):
+    """torch.nn.RNN or torch.nn.LSTM; on the GPU (cuDNN) where JAX runs on one."""
+    import jax
     import torch
 
-    p = ElmanParams(*(torch.tensor(a, device=device) for a in task.params))
-    (D, H), K = p.W_xh.shape, len(p.b_y)
-    net, readout = torch.nn.RNN(D, H).to(device), torch.nn.Linear(H, K).to(device)
+    device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+    p, (D, H), K = task.params, (len(task.params.W_xh), len(task.params.W_hh)), task.params.b_y.size
+    net, readout = getattr(torch.nn, kind)(D, H).to(device), torch.nn.Linear(H, K).to(device)
+    values = (p.W_xh.T, p.W_hh.T, p.b_h, 0 * p.b_h, p.W_hy.T, p.b_y)
+    weights = [*net.parameters(), *readout.parameters()]
     with torch.no_grad():
-        pairs = [(net.weight_ih_l0, p.W_xh.T), (net.weight_hh_l0, p.W_hh.T), (net.bias_ih_l0, p.b_h)]
-        pairs += [(net.bias_hh_l0, 0 * p.b_h), (readout.weight, p.W_hy.T), (readout.bias, p.b_y)]
-        for ours, values in pairs:
-            ours.copy_(values)
-    optimiser = torch.optim.SGD([*net.parameters(), *readout.parameters()], lr=RATE)
+        for weight, value in zip(weights, values, strict=True):
+            weight.copy_(torch.tensor(value))
+    net.bias_hh_l0.requires_grad_(False)  # one bias, as the others have
+    optimiser = torch.optim.SGD([weight for weight in weights if weight.requires_grad], lr=RATE)
     xs, targets = torch.tensor(task.xs, device=device), torch.tensor(task.targets, device=device).flatten()
 
     def step():
@@ -180,13 +183,18 @@ def pytensor_scan(task):
     return lambda: float(update())
 
 
-WAYS = {
-    "rnnlib unroll_scan": rnnlib_scan,
+ELMAN = {
+    "rnnlib": rnnlib_scan,
     "JAX scan, all in the step": naive_scan,
     "NumPy, hoisted": partial(numpy_way, bptt.forward, bptt.backward),
     "NumPy, per step": partial(numpy_way, bptt.forward_per_step, per_step_gradient),
-    "torch.nn.RNN": torch_rnn,
+    "torch.nn.RNN": partial(torch_net, "RNN"),
     "flax.linen.RNN": flax_linen,
     "flax.nnx.RNN": flax_nnx,
     "PyTensor scan": pytensor_scan,
 }
+LSTM = {"rnnlib": rnnlib_scan, "torch.nn.LSTM": partial(torch_net, "LSTM")}
+
+small, middling, long, wide = (32, 1, 50, 32), (100, 32, 100, 100), (256, 32, 200, 64), (512, 64, 100, 128)
+CASES = [(ELMAN, init_elman, size) for size in (small, middling, long, wide)]  # sizes are H, B, T, D = K
+CASES += [(LSTM, init_lstm, size) for size in (small, middling, long)]
