@@ -10,7 +10,7 @@ NumPy; `jax.grad` of the loss is their second opinion.
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from rnnlib.validation import require_array, require_floating, require_shape
 
@@ -157,6 +157,54 @@ def squared_error_grad(
     return (ys - targets) * np.asarray(_weights(weights, ys[..., 0]), ys.dtype)[..., None]
 
 
+def mean_over_steps(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T B"]) -> Float[Any, "T B"]:
+    """Weigh all steps that count alike: w_tb = m_tb / Σ m. Long sequences have more to say than short ones.
+
+    Args:
+        mask: (T, B), 1 where a step counts, of NumPy or JAX.
+
+    Returns:
+        Weights (T, B) for a loss, which sum to one.
+
+    Raises:
+        ValueError: a mask of another shape than (T, B).
+        TypeError: a mask that is not an array.
+
+    Example:
+        >>> mean_over_steps(np.array([[1, 1], [1, 0], [1, 0]])).tolist()
+        [[0.25, 0.25], [0.25, 0.0], [0.25, 0.0]]
+
+    Source: the definition; known as the micro average.
+    """
+    _check_mask("mean_over_steps", mask)
+    return mask / mask.sum()
+
+
+def mean_over_sequences(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T B"]) -> Float[Any, "T B"]:
+    """Weigh all sequences alike: w_tb = m_tb / (N Σ_s m_sb), N the sequences with a step. The mean of each one's own mean.
+
+    Args:
+        mask: (T, B), 1 where a step counts, of NumPy or JAX; a column of zeros is no sequence.
+
+    Returns:
+        Weights (T, B) for a loss, which sum to one.
+
+    Raises:
+        ValueError: a mask of another shape than (T, B).
+        TypeError: a mask that is not an array.
+
+    Example:
+        >>> mean_over_sequences(np.array([[1, 1], [1, 0]])).tolist()
+        [[0.25, 0.5], [0.25, 0.0]]
+
+    Source: the definition; known as the macro average.
+    """
+    _check_mask("mean_over_sequences", mask)
+    steps = mask.sum(axis=0)
+    own = mask / (steps + (steps == 0))  # each sequence's steps sum to one
+    return own / (steps > 0).sum()
+
+
 def _largest(ys):
     """The largest output of each step, (..., 1): subtracted from all it changes no softmax, so it has no part in a derivative."""
     largest = ys.max(axis=-1, keepdims=True)
@@ -170,6 +218,11 @@ def _largest(ys):
 def _weights(weights, steps):
     """The weight of each step: the caller's, or one over the number of steps."""
     return 1 / steps.size if weights is None else weights
+
+
+def _check_mask(where, mask):
+    require_array(where, mask=mask)
+    require_shape(where, "mask", mask, ("T", "B"), match="(time, batch)", hint="One sequence alone is mask[:, None].")
 
 
 def _check_steps(where, ys, weights):

@@ -1,9 +1,11 @@
-"""Training: an optimiser's steps, many to one compiled call, with a history, and nothing lost when it is stopped.
+"""Training: many steps of an optimiser in one compiled call, with a history, safe to interrupt.
 
-A trainer is a compiled function `along(learner, *data) -> (learner, losses)`: many updates, one after another. `updates` makes one from any
-loss, `stretch` from a truncation on a long stream; `train` runs either, watches over it, and writes the history. Three promises hold:
-an update that is not finite is never taken, and none after it; an interrupt keeps all updates made so far; a learner is small,
-because a trainer writes the new one over the old (what is passed in is donated: go on with what comes back).
+`start` makes a learner: parameters, the optimiser's moments, the carried state. A trainer is a compiled `along(learner, *data) ->
+(learner, losses)`, many updates in a row: `updates` makes one from any loss, `stretch` from a truncation on a long stream. `train` calls
+it on one stretch of data after another and writes the history. `accumulate` adds up gradients over batches of different shapes.
+
+Three promises: an update that is not finite is not taken, and training stops there; an interrupt keeps all updates made so far; no
+second copy of the learner is held, because the new one is written over the old (it is donated: go on with what comes back).
 """
 
 import signal
@@ -11,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +22,7 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from rnnlib.validation import require_array, require_shape, require_size
+from rnnlib.validation import require_array, require_size
 
 Trainer = Callable[..., tuple["Learner", Any]]
 
@@ -160,6 +163,54 @@ def stretch(
     return _compiled(gradient, optimiser, chunks)
 
 
+def accumulate(
+    objective: Callable[..., Any], params: Any, batches: Iterable[tuple[Any, ...]], *, weigh: Callable[..., Any]
+) -> tuple[Any, Any]:
+    """Add up the gradients of batches of any shape, and divide once: ∇L with L = Σ_n w_n L_n / Σ_n w_n.
+
+    With w_n the steps of batch n and L_n their mean it is the gradient of the mean over all steps; with w_n the sequences and L_n the
+    mean of their means, that of the mean over all sequences. Holds one gradient at a time, whatever the number of batches.
+
+    Args:
+        objective: `objective(params, *batch) -> L_n`, a mean.
+        params: what to differentiate with respect to.
+        batches: tuples of arrays; a new shape is a new compilation.
+        weigh: `weigh(*batch) -> w_n`, how much a batch counts.
+
+    Returns:
+        `(L, ∇L)`.
+
+    Raises:
+        ValueError: no batches, or weights that sum to nothing.
+
+    Example:
+        >>> def mean(w, xs):
+        ...     return (w * xs).mean()
+        >>> loss, grads = accumulate(mean, 2.0, [(np.ones(3),), (np.zeros(1),)], weigh=len)
+        >>> float(loss), float(grads)
+        (1.5, 0.75)
+
+    Source: Goodfellow, Bengio, Courville (2016), Deep Learning, section 8.1.3: the gradient of a sum is the sum of the gradients.
+    """
+    gradient = _gradient(objective)
+    total, weight = None, 0.0
+    for batch in batches:
+        w = weigh(*batch)
+        here = jax.tree.map(lambda g, w=w: w * g, gradient(params, *batch))
+        total, weight = here if total is None else jax.tree.map(jnp.add, total, here), weight + w
+    if not weight > 0:
+        raise ValueError(
+            f"accumulate: the weights of all batches must sum to more than 0, got {weight}. Is `batches` used up?"
+        )
+    return jax.tree.map(lambda g: g / weight, total)
+
+
+@lru_cache(maxsize=16)
+def _gradient(objective):
+    """Compiled once for each objective and shape, not once a call."""
+    return jax.jit(jax.value_and_grad(objective))
+
+
 def _compiled(gradient, optimiser, batches):
     """Scan updates over batches; from the first on that is not finite none is taken, and its loss and all later ones are NaN."""
 
@@ -255,9 +306,11 @@ def _copied(arrays):
 
 def _as_long(where, data):
     """The arrays of one stretch, of one length."""
-    require_array(where, xs=data[0])
-    for other in data[1:]:
-        require_shape(where, "targets", other[:, :0], (len(data[0]), *other[:, :0].shape[1:]), match="as long as xs")
+    for name, array in zip(("xs", "targets"), data, strict=False):
+        require_array(where, **{name: array})
+    lengths = [len(array) for array in data]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"{where}: the arrays of a stretch must be of one length, got {lengths}. Was a target left out?")
     return jax.tree.map(jnp.asarray, tuple(data))
 
 

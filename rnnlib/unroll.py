@@ -1,15 +1,17 @@
-"""Time, in JAX: any cell along a sequence, by a Python loop, by `lax.scan`, and in the memory of the square root of its length.
+"""Run any cell along a sequence, in JAX: by a Python loop, by `lax.scan`, and with memory for about √T states.
 
-`unroll_loop` does the obvious thing. `unroll_scan` computes the same, and treats time as what it is, a queue: only `recur` and
-`advance` wait in it. Inputs and readouts are one product each, over all T · B rows. The same holds for the derivative, which is
-written down once, as a small change that runs along the states (s_t the state, p_t = drive(x_t) + recur(s_{t-1}), a dot for the change):
+`unroll_loop` is the obvious loop. `unroll_scan` computes the same and leaves in the loop only what has to wait for the state before
+it. A step has parts (`rnnlib.cells`): drive(x), what the input says; recur(s), what the state says; advance, the new state from their
+sum p_t = drive(x_t) + recur(s_{t-1}); readout. Drive and readout are done for all T · B rows at once, before and after the loop.
 
-    ṗ_t = drive'(x_t) + ṙ_t + recur(ṡ_{t-1})    with ṙ_t what the change of the recurrent weights adds: one product, over all rows
-    ṡ_t = tangent(ṗ_t, ṡ_{t-1})
+The derivative is written down once, in forward mode: how a small change (a dot) of inputs, weights and first state moves the states.
 
-This is forward mode. It is linear, and its transpose, which JAX takes for itself, is backpropagation through time: a scan from the
-end to the beginning that passes on the errors δ_t alone, and then one product a weight matrix. So gradients, Jacobian-vector
-products, and what is built from both (Hessian- and Gauss-Newton products) come from the same lines, each as fast as the other.
+    ṗ_t = ḋ_t + ṙ_t + recur(ṡ_{t-1})    ḋ_t: the change of drive(x_t); ṙ_t: that of recur's weights, at s_{t-1} as it was
+    ṡ_t = tangent(ṗ_t, ṡ_{t-1})           the derivative of advance
+
+This is linear in the dots, so JAX can transpose it, and the transpose is backpropagation through time: a scan from the end that
+passes on δ_t alone, then one product for each weight matrix. Jacobian-vector, Hessian- and Gauss-Newton products come from the same
+lines, and so do derivatives of derivatives.
 """
 
 import math

@@ -5,14 +5,15 @@ afterwards, so an explorable lives on in an exported page.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
-from rnnlib import bptt, diagrams, layout
+from rnnlib import batching, bptt, diagrams, layout
 from rnnlib.cells import ElmanParams, init_elman
 from rnnlib.validation import require_shape, require_size
 
@@ -468,3 +469,262 @@ def living_from(T: int, window: int) -> dict[str, list[int]]:
         "chunks": [(t - 1) // window * window + 1 for t in steps],
         "last k steps": [T - window + 1 if t > T - window else t + 1 for t in steps],
     }
+
+
+class Checkpointing(Explorable):
+    """A backward pass that keeps few states and runs the steps between them again: what it holds, and what it costs."""
+
+    _esm = _script("checkpointing")
+
+
+def checkpointing(T: int = 400) -> Checkpointing:
+    """Cut T steps into chunks, go back through them, and see which states are kept, what is run again, and the most that is held at once.
+
+    Args:
+        T: time steps, at most 1000; the chunks offered are its divisors.
+
+    Returns:
+        The explorable: for each chunk length, a `checkpoint_schedule` for each of three ways. The page adds up.
+
+    Raises:
+        ValueError: T outside 1 ... 1000.
+        TypeError: T that is not whole.
+
+    Example:
+        >>> checkpointing(T=12).data["chunks"]
+        [1, 2, 3, 4, 6, 12]
+
+    Source: Griewank and Walther (2008), Evaluating Derivatives, chapter 12.
+    """
+    require_size("checkpointing", "T", T, most=1000)
+    chunks = [chunk for chunk in range(1, T + 1) if T % chunk == 0]
+    ways = {way: [checkpoint_schedule(T, chunk, way) for chunk in chunks] for way in _CUTS}
+    alt = (
+        "Above, the steps from 1 to T: diamonds for the states that are kept, a frame around the chunk in hand, an arrow over steps that "
+        "are run again. Below, the most that is held at once, and the steps run, against the length of a chunk. Move the sliders."
+    )
+    return Checkpointing(data={"T": T, "chunks": chunks, "ways": ways}, alt=alt)
+
+
+def checkpoint_schedule(T: int, chunk: int, way: str = "one level") -> dict[str, list[list[int]]]:
+    """Plan a backward pass over T steps that works on one stretch of them at a time, from the last to the first.
+
+    The forward pass keeps the states between the pieces it is cut into. Each stretch is then run again from the nearest state kept before
+    it; where pieces are cut once more, this keeps further states.
+
+    Args:
+        T: time steps.
+        chunk: the longest stretch to be worked on at once.
+        way: "one level" cuts every `chunk` steps; "halving" cuts in the middle, and each half again; "keep everything" does not cut.
+
+    Returns:
+        `{"stretches": [[start, stop, since], ...], "kept": [[step, first, last], ...]}`. In order of work: each stretch holds steps
+        start + 1 ... stop, for which the net was run again from the state after step `since`; since = stop where nothing was. Kept
+        states, counted from 0 for h0, each with the first and the last stretch, by number, during which it has to be there.
+
+    Raises:
+        ValueError: a chunk outside 1 ... T, a way that is none of the three.
+        TypeError: sizes that are not whole.
+
+    Example:
+        >>> checkpoint_schedule(T=6, chunk=3)
+        {'stretches': [[3, 6, 3], [0, 3, 0]], 'kept': [[0, 0, 1], [3, 0, 0]]}
+
+    Source: Chen, Xu, Zhang, Guestrin (2016), arXiv 1604.06174, section 4; Griewank and Walther (2008), chapter 12.
+    """
+    require_size("checkpoint_schedule", "T", T)
+    require_size("checkpoint_schedule", "chunk", chunk, most=T, hint="T is a single chunk.")
+    if way not in _CUTS:
+        raise ValueError(f"checkpoint_schedule: way must be one of {list(_CUTS)}, got {way!r}.")
+    stretches, kept = [], []
+
+    def back(start, stop, since):  # since None: the forward pass has just been here
+        pieces = list(pairwise([start, *_CUTS[way](start, stop, chunk), stop]))
+        if len(pieces) == 1:
+            stretches.append([start, stop, start if since is None else since])
+            return
+        first = len(stretches)
+        for begin, end in reversed(pieces):
+            back(begin, end, since if end == stop else begin)
+            if begin > start:
+                kept.append([begin, first, len(stretches) - 1])
+
+    back(0, T, T if way == "keep everything" else None)
+    return {"stretches": stretches, "kept": sorted([[0, 0, len(stretches) - 1], *kept])}
+
+
+_CUTS = {
+    "keep everything": lambda start, stop, chunk: [],
+    "one level": lambda start, stop, chunk: range(start + chunk, stop, chunk),
+    "halving": lambda start, stop, chunk: [(start + stop) // 2] if stop - start > chunk else [],
+}
+
+
+class Bucketing(Explorable):
+    """Real lengths in buckets: what is computed for nothing, and how many shapes are compiled."""
+
+    _esm = _script("bucketing")
+
+
+def bucketing(lengths: Sequence[int] | np.ndarray) -> Bucketing:
+    """Choose the number of buckets and the rows of a batch, and see what is padded, what rows stay empty, and how many shapes there are.
+
+    Args:
+        lengths: the steps of every sequence.
+
+    Returns:
+        The explorable: for 1 to 16 buckets their lengths and how many sequences each holds, and the waste for batches of 1 to 256 rows,
+        all of it from `rnnlib.batching`. The page draws.
+
+    Raises:
+        ValueError: no lengths, or one below 1.
+
+    Example:
+        >>> [choice["edges"] for choice in bucketing([3, 3, 4, 9, 10]).data["choices"]]
+        [[10], [4, 10], [4, 9, 10], [3, 4, 9, 10]]
+
+    Source: Khomenko et al. (2016), Accelerating recurrent neural network training using sequence bucketing, arXiv 1708.05604.
+    """
+    rows = [2**k for k in range(9)]
+    most = min(16, len(np.unique(np.asarray(lengths)))) or 1  # no lengths at all: let `buckets` say so
+    edges = [batching.buckets(lengths, count) for count in range(1, most + 1)]
+    data = {
+        "counts": np.bincount(lengths).tolist(),
+        "rows": rows,
+        "choices": [
+            {
+                "edges": list(each),
+                "held": np.bincount(np.searchsorted(each, lengths)).tolist(),
+                "waste": [batching.waste(lengths, each, B)._asdict() for B in rows],
+            }
+            for each in edges
+        ],
+    }
+    alt = (
+        "Left, a histogram of lengths with the buckets' edges; middle, the sequences sorted by length under the staircase that they are "
+        "padded to, with empty rows; right, the share of wasted steps against the number of buckets. Move buckets and rows."
+    )
+    return Bucketing(data=data, alt=alt)
+
+
+class ForgetGate(Explorable):
+    """The gradient that a memory cell lets through, by lag, for forget gates that the inputs move; an Elman net beside it."""
+
+    _esm = _script("forget_gate")
+
+
+def forget_gate(H: int = 24, *, seed: int = 0) -> ForgetGate:
+    """Move the forget bias and the spread of the gates, and see how much gradient arrives along the cells, by lag.
+
+    Args:
+        H: cells, and hidden units of the Elman net.
+        seed: of the pushes and the recurrent matrix.
+
+    Returns:
+        The explorable. Embedded, as powers of ten, are the lower quartile, median and upper quartile over the cells of `kept_by_cells`, the
+        `half_life` of each, and `kept_by_elman` for recurrent matrices of radius 0.5 to 2, at lags up to 200.
+
+    Raises:
+        ValueError: H below 1.
+        TypeError: H that is not whole.
+
+    Example:
+        >>> forget_gate(H=2).data["half_lives"][4][0]  # forget bias 0, gates that nothing moves
+        1.0
+
+    Source: Gers, Schmidhuber, Cummins (2000), Learning to forget, Neural Computation 12.
+    """
+    require_size("forget_gate", "H", H)
+    rng = np.random.default_rng(seed)
+    lags = [0, 1, 2, 5, *range(10, 201, 10)]
+    biases, spreads, radii = np.arange(-4, 13) / 2, np.arange(7) / 2, np.arange(5, 21) / 10
+    pushes, W = rng.standard_normal((lags[-1], H)), rng.standard_normal((H, H))
+    W = W / np.abs(np.linalg.eigvals(W)).max()
+
+    def quartiles(bias, spread):
+        return np.quantile(kept_by_cells(bias, spread, pushes)[lags], [0.25, 0.5, 0.75], axis=1).round(2).tolist()
+
+    data = {
+        "lags": lags,
+        "biases": biases.tolist(),
+        "spreads": spreads.tolist(),
+        "radii": radii.tolist(),
+        "gates": [[quartiles(bias, spread) for spread in spreads] for bias in biases],
+        "half_lives": [[half_life(bias, spread) for spread in spreads] for bias in biases],
+        "tanh": [[kept_by_elman(radius * W, spread * pushes)[lags].round(2).tolist() for spread in spreads] for radius in radii],
+    }  # fmt: skip
+    alt = (
+        "Share of the gradient that arrives against lag, log axis: a band of memory cells whose gates have a bias and are moved by inputs, "
+        "their half-life marked, and an Elman net, dashed. Move bias, spread, T and the Elman net's spectral radius."
+    )
+    return ForgetGate(data=data, alt=alt)
+
+
+def kept_by_cells(bias: float, spread: float, pushes: np.ndarray) -> np.ndarray:
+    """Multiply forget gates back from the last step: log10 Π_{t > T−lag} σ(bias + spread · push_t), the road of each cell alone.
+
+    Args:
+        bias: of the forget gates.
+        spread: how much a push of size one moves a gate's pre-activation.
+        pushes: (T, H), what the inputs say to each gate.
+
+    Returns:
+        (T + 1, H): the share of dL/dc_T that arrives at each lag, 0 ... T, as a power of ten.
+
+    Example:
+        >>> kept_by_cells(0.0, 0.0, np.zeros((3, 1))).ravel().round(2).tolist()  # 1, 1/2, 1/4, 1/8
+        [0.0, -0.3, -0.6, -0.9]
+
+    Source: Hochreiter and Schmidhuber (1997), appendix A.2, with a forget gate in the cell's recurrence.
+    """
+    logs = -np.logaddexp(0, -(bias + spread * pushes)) / math.log(10)
+    return np.concatenate([np.zeros_like(logs[:1]), np.cumsum(logs[::-1], axis=0)])
+
+
+def half_life(bias: float, spread: float = 0.0) -> float:
+    """Return after how many steps half of the gradient is left: ln 2 / −E[ln σ(bias + spread · n)] with n ~ N(0, 1).
+
+    Args:
+        bias: of the forget gate.
+        spread: standard deviation of the gate's pre-activation.
+
+    Returns:
+        Steps, rounded to 4 digits. The mean is taken by Gauss-Hermite quadrature.
+
+    Example:
+        >>> [half_life(bias) for bias in (0.0, 1.0, 3.0, 5.0)]
+        [1.0, 2.213, 14.27, 103.2]
+
+    Source: the definition.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+    loss = np.logaddexp(0, -(bias + spread * nodes)) @ weights / weights.sum()
+    return float(f"{math.log(2) / loss:.4g}")
+
+
+def kept_by_elman(W_hh: np.ndarray, pushes: np.ndarray) -> np.ndarray:
+    """Send errors of length one back through h_t = tanh(h_{t-1} W_hh + push_t): log10 of their root mean square, by lag.
+
+    Args:
+        W_hh: (H, H).
+        pushes: (T, H), what the inputs say to each unit.
+
+    Returns:
+        (T + 1,): log10 (‖dh_T/dh_{T−lag}‖_F / √H), the share of a random error at the last step that arrives; at least −99.
+
+    Example:
+        >>> kept_by_elman(0.1 * np.eye(2), np.zeros((3, 2))).round(6).tolist()
+        [0.0, -1.0, -2.0, -3.0]
+
+    Source: Pascanu, Mikolov, Bengio (2013), equation 5.
+    """
+    h, hs = np.zeros(len(W_hh)), []
+    for push in pushes:
+        h = np.tanh(h @ W_hh + push)
+        hs.append(h)
+    errors, kept = np.eye(len(W_hh)), [0.0]
+    for h in reversed(hs):
+        errors = (errors * (1 - h * h)) @ W_hh.T
+        size = np.linalg.norm(errors) / math.sqrt(len(W_hh))
+        kept.append(math.log10(size) if size > 1e-99 else -99.0)
+    return np.array(kept)

@@ -168,3 +168,24 @@ def test_a_net_too_large_to_read_is_not_drawn(sizes):
     with pytest.raises(ValueError, match=r"draw: the net must be small enough to read .*count_paths"):
         diagrams.draw(graph, ax)
     plt.close(fig)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_derivative_of_a_scan_is_drawn_with_what_travels(steps):
+    fig, ax = plt.subplots(figsize=(9, 4.6))
+    diagrams.scan_and_derivative(ax, steps=steps)
+    words = [text.get_text() for text in ax.texts]
+    assert words.count("step") == words.count("step back") == words.count("tape") == steps
+    for t in range(1, steps + 1):
+        assert {f"$x_{t}$", f"$y_{t}$", f"$h_{t - 1}$", f"$dy_{t}$", rf"$\delta_{t} W_{{hh}}^\top, dW$"} <= set(words)
+    assert {f"$h_{steps}$", "0, 0"} <= set(words), "the last state, and zeros to begin with on the way back"
+    plt.close(fig)
+
+
+def test_no_two_labels_of_a_scan_overlap():
+    fig, ax = plt.subplots(figsize=(9, 4.6))
+    diagrams.scan_and_derivative(ax)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    plt.close(fig)

@@ -283,3 +283,153 @@ def test_paths_and_windows_explain_what_they_cannot_do():
         ValueError, match=r"living_from: window must be between 1 and 3, got 4\. T is the full gradient\."
     ):
         widgets.living_from(3, 4)
+
+
+WAYS = ["keep everything", "one level", "halving"]
+
+
+def carry_out(schedule, xs):
+    """Differentiate sin(h) + x along xs as the schedule says, keeping only what it says.
+
+    Returns the derivative of the last state by the first, the steps run forward, and for each stretch how many kept states were there.
+    """
+    stretches, kept = schedule["stretches"], {step: (first, last) for step, first, last in schedule["kept"]}
+    there, run, slope, counts, done = {0: 0.3}, 0, 1.0, [], len(xs)
+
+    def go(since, stop, number):
+        """The states after `since`, up to and with `stop`; those that are to be there for stretch `number` are kept on the way."""
+        nonlocal run
+        states = {since: there[since]}
+        for step in range(since, stop):
+            states[step + 1] = np.sin(states[step]) + xs[step]
+            run += 1
+        there.update({step: h for step, h in states.items() if step in kept and kept[step][0] == number})
+        return states
+
+    first_pass = go(0, len(xs), 0)
+    for number, (start, stop, since) in enumerate(stretches):
+        assert stop == done, "stretch after stretch, from the last step to the first"
+        states = first_pass if since == stop else go(since, stop, number)
+        for step in range(stop, start, -1):
+            slope *= np.cos(states[step - 1])
+        counts.append(len(there))
+        assert set(there) == {step for step, (first, last) in kept.items() if first <= number <= last}
+        for step in [step for step, (_, last) in kept.items() if last == number]:
+            del there[step]
+        done = start
+    assert (done, there) == (0, {})
+    return slope, run, counts
+
+
+@given(st.sampled_from(WAYS), windows(60))
+def test_a_checkpoint_schedule_can_be_carried_out(way, sizes):
+    T, chunk = sizes
+    schedule, xs = widgets.checkpoint_schedule(T, chunk, way), np.linspace(-1, 1, T)
+    slope, run, counts = carry_out(schedule, xs)
+    h, exact = 0.3, 1.0
+    for x in xs:
+        exact, h = exact * np.cos(h), np.sin(h) + x
+    assert slope == pytest.approx(exact, rel=1e-12)
+    assert run == T + sum(stop - since for _, stop, since in schedule["stretches"])
+    assert counts == [
+        sum(first <= number <= last for _, first, last in schedule["kept"])
+        for number in range(len(schedule["stretches"]))
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_each_way_holds_and_runs(way, n):
+    """In closed form, where lengths are powers of two."""
+    for T, chunk in [(64, 64), (64, 8), (64, 1), (1, 1)]:
+        schedule = widgets.checkpoint_schedule(T, chunk, way)
+        _, run, counts = carry_out(schedule, np.zeros(T))
+        most = max(
+            count + n * (stop - start) for count, (start, stop, _) in zip(counts, schedule["stretches"], strict=True)
+        )
+        levels = (T // chunk).bit_length() - 1  # log2
+        expected = {
+            "keep everything": (1 + n * T, T),
+            "one level": (T // chunk + n * chunk, 2 * T),
+            "halving": (levels + 1 + n * chunk, 2 * T + sum(T // 2 - T // 2 ** (k + 1) for k in range(levels))),
+        }
+        assert (most, run) == expected[way]
+
+
+def test_checkpointing_embeds_a_schedule_for_each_divisor():
+    widget = widgets.checkpointing(12)
+    data = widget.data
+    assert data["chunks"] == [1, 2, 3, 4, 6, 12]
+    assert list(data["ways"]) == WAYS
+    for way, schedules in data["ways"].items():
+        assert schedules == [widgets.checkpoint_schedule(12, chunk, way) for chunk in data["chunks"]]
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert repr(widget).startswith("Checkpointing: Above, the steps from 1 to T")
+
+
+@pytest.mark.bad_input
+def test_checkpointing_explains_what_it_cannot_do():
+    with pytest.raises(ValueError, match=r"checkpointing: T must be between 1 and 1000, got 5000\."):
+        widgets.checkpointing(5000)
+    with pytest.raises(ValueError, match=r"chunk must be between 1 and 3, got 4\. T is a single chunk\."):
+        widgets.checkpoint_schedule(3, 4)
+    with pytest.raises(
+        ValueError, match=r"way must be one of \['keep everything', 'one level', 'halving'\], got 'all'"
+    ):
+        widgets.checkpoint_schedule(3, 1, "all")
+
+
+@given(st.floats(-3, 6), st.floats(0, 3), st.integers(0, 2**16))
+def test_what_cells_keep_is_the_product_of_their_forget_gates(bias, spread, seed):
+    pushes = np.random.default_rng(seed).standard_normal((6, 3))
+    gates, product = 1 / (1 + np.exp(-(bias + spread * pushes))), np.ones(3)
+    kept = widgets.kept_by_cells(bias, spread, pushes)
+    for lag in range(7):
+        np.testing.assert_allclose(kept[lag], np.log10(product), atol=1e-9)
+        if lag < 6:
+            product = product * gates[5 - lag]
+
+
+@pytest.mark.parametrize(("bias", "spread"), [(0.0, 0.0), (1.0, 0.5), (3.0, 1.0), (5.0, 2.5)])
+def test_half_life_is_when_half_is_left(bias, spread):
+    pushes = np.random.default_rng(0).standard_normal((200_000, 1))
+    rate = widgets.kept_by_cells(bias, spread, pushes)[-1, 0] / len(pushes)
+    assert widgets.half_life(bias, spread) * rate == pytest.approx(np.log10(0.5), rel=0.02)
+
+
+@given(st.integers(0, 2**16), st.integers(1, 5))
+def test_what_an_elman_net_keeps_is_its_backward_pass(seed, T):
+    p = problem(T, 1, 3, 3, 3, seed)
+    params = p.params._replace(W_xh=np.eye(3), b_h=np.zeros(3), W_hy=np.eye(3), h0=np.zeros(3))
+    tape, squares = bptt.forward(params, p.xs), 0
+    for unit in np.eye(3):
+        last = np.where(np.arange(T)[:, None, None] == T - 1, unit, 0)
+        squares += (bptt.backward(params, tape, last).h0 ** 2).sum()
+    kept = widgets.kept_by_elman(params.W_hh, p.xs[:, 0])
+    assert len(kept) == T + 1
+    assert 10 ** kept[-1] == pytest.approx(np.sqrt(squares / 3), rel=1e-9)
+
+
+def test_forget_gate_embeds_what_its_functions_compute():
+    data = widgets.forget_gate(4, seed=2).data
+    rng = np.random.default_rng(2)
+    pushes, W = rng.standard_normal((200, 4)), rng.standard_normal((4, 4))
+    W = W / np.abs(np.linalg.eigvals(W)).max()
+    for i, j in [(0, 0), (6, 2), (16, 6)]:
+        bias, spread = data["biases"][i], data["spreads"][j]
+        kept = widgets.kept_by_cells(bias, spread, pushes)[data["lags"]]
+        np.testing.assert_allclose(data["gates"][i][j], np.quantile(kept, [0.25, 0.5, 0.75], axis=1), atol=0.006)
+        assert data["half_lives"][i][j] == widgets.half_life(bias, spread)
+        elman = widgets.kept_by_elman(data["radii"][i - 1] * W, spread * pushes)[data["lags"]]
+        np.testing.assert_allclose(data["tanh"][i - 1][j], elman, atol=0.006)
+    assert (len(data["gates"]), len(data["tanh"])) == (17, 16)
+    assert set(range(10, 201, 10)) < set(data["lags"]), "each T of the slider is an embedded lag"
+    assert {0.0, 1.0} < set(data["biases"]) & set(data["spreads"])
+    assert 1.0 in data["radii"], "where the sliders begin"
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+@pytest.mark.bad_input
+def test_forget_gate_refuses_nets_without_units():
+    with pytest.raises(ValueError, match=r"forget_gate: H must be at least 1, got 0\."):
+        widgets.forget_gate(0)
