@@ -10,8 +10,8 @@ The derivative is written down once, in forward mode: how a small change (a dot)
     ṡ_t = tangent(ṗ_t, ṡ_{t-1})           the derivative of advance
 
 This is linear in the dots, so JAX can transpose it, and the transpose is backpropagation through time: a scan from the end that
-passes on δ_t alone, then one product for each weight matrix. Jacobian-vector, Hessian- and Gauss-Newton products come from the same
-lines, and so do derivatives of derivatives.
+passes on δ_t alone, then one product for each weight matrix. Jacobian-vector and Gauss-Newton products come from the same lines.
+(Second derivatives are right too, though not all of their products are taken out of the loop.)
 """
 
 import math
@@ -144,7 +144,8 @@ def loss_checkpointed(
     """Score the outputs of `unroll_checkpointed` chunk by chunk, so that they never exist all at once: L = Σ_c (steps of c / T) · L_c.
 
     Args:
-        loss: `loss(ys, targets)`, a mean over steps, such as `losses.softmax_cross_entropy`.
+        loss: `loss(ys, targets)`, a mean over all steps, such as `losses.softmax_cross_entropy`. (One that divides by the steps that
+            count in its own chunk would be averaged wrongly: divide by their number in all chunks beforehand.)
         params: the parameters of a cell of `rnnlib.cells`.
         xs: (T, B, D), inputs, time first.
         targets: an array (T, B, ...), or a pytree of them.
@@ -169,14 +170,15 @@ def loss_checkpointed(
     Source: Chen, Xu, Zhang, Guestrin (2016), section 4.2.
     """
     xs, state = _check("loss_checkpointed", params, xs, state)
+    targets = jax.tree.map(jnp.asarray, targets)
     for array in jax.tree.leaves(targets):
-        require_shape("loss_checkpointed", "targets", array[:, :1], (len(xs), *array[:, :1].shape[1:]), match="as xs")
+        require_shape("loss_checkpointed", "targets", array, (len(xs), *array.shape[1:]), match="as long as xs")
 
     def score(state, data):
         ys, state = _unroll(params, data[0], state, None)
         return loss(ys, data[1]) * (len(ys) / len(xs)), state
 
-    parts, state = _in_chunks("loss_checkpointed", score, (xs, jax.tree.map(jnp.asarray, targets)), state, chunk)
+    parts, state = _in_chunks("loss_checkpointed", score, (xs, targets), state, chunk)
     return sum(part.sum() for part in parts), state
 
 
@@ -272,16 +274,16 @@ def _check(where, params, xs, state):
     hint = "Is time last? Try jnp.moveaxis(xs, -1, 0)." if time_last else "Time comes first, then batch, then inputs."
     require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=hint)
     xs, B = jnp.asarray(xs), xs.shape[1]
+    dtype = jnp.result_type(xs, *jax.tree.leaves(params))  # a scan's carry must begin as it goes on
     if state is None:
-        return xs, jax.tree.map(lambda h: jnp.broadcast_to(h, (B, *h.shape)), params.h0)
+        return xs, jax.tree.map(lambda h: jnp.broadcast_to(jnp.asarray(h, dtype), (B, *h.shape)), params.h0)
     if jax.tree.structure(state) != jax.tree.structure(params.h0):
-        raise ValueError(
-            f"{where}: state must be built as params.h0 is, an {type(params.h0).__name__}, got {type(state).__name__}."
-        )
+        wanted, got = type(params.h0).__name__, type(state).__name__
+        raise ValueError(f"{where}: state must be built as params.h0 is, an {wanted}, got {got}. None starts from h0.")
     for given, h in zip(jax.tree.leaves(state), jax.tree.leaves(params.h0), strict=True):
         hint = "One state for each sequence; None starts from h0."
         require_shape(where, "state", given, (B, *h.shape), match="(B, H), as h0", hint=hint)
-    return xs, jax.tree.map(jnp.asarray, state)
+    return xs, jax.tree.map(lambda s: jnp.asarray(s, dtype), state)
 
 
 def _check_mask(mask, xs):

@@ -581,7 +581,7 @@ def bucketing(lengths: Sequence[int] | np.ndarray) -> Bucketing:
 
     Example:
         >>> [choice["edges"] for choice in bucketing([3, 3, 4, 9, 10]).data["choices"]]
-        [[10], [4, 10], [4, 9, 10], [3, 4, 9, 10]]
+        [[10], [4, 10], [3, 4, 10], [3, 4, 9, 10]]
 
     Source: Khomenko et al. (2016), Accelerating recurrent neural network training using sequence bucketing, arXiv 1708.05604.
     """

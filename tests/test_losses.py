@@ -258,3 +258,88 @@ CASES = [
 def test_bad_input_is_explained(function, args, error, message):
     with pytest.raises(error, match="^" + re.escape(f"{function.__name__}: {message}")):
         function(*args)
+
+
+@st.composite
+def masks(draw):
+    """(T, B) of 0 and 1, a step in it somewhere; columns may be empty."""
+    T, B = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    mask = np.arange(T)[:, None] < np.array(draw(st.lists(st.integers(0, T), min_size=B, max_size=B)))
+    if draw(st.booleans()):  # not only padding behind: any step may be left out
+        mask = np.array(draw(st.lists(st.booleans(), min_size=T * B, max_size=T * B))).reshape(T, B)
+    mask[draw(st.integers(0, T - 1)), draw(st.integers(0, B - 1))] = True
+    return mask
+
+
+@given(masks(), st.sampled_from([bool, np.int64, np.float64]))
+def test_mean_over_steps_weighs_all_steps_alike(mask, dtype):
+    weights = losses.mean_over_steps(mask.astype(dtype))
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(weights, mask / np.count_nonzero(mask), rtol=1e-12)
+
+
+@given(masks(), st.sampled_from([bool, np.int64, np.float64]))
+def test_mean_over_sequences_weighs_all_sequences_alike(mask, dtype):
+    weights, alive = losses.mean_over_sequences(mask.astype(dtype)), mask.any(axis=0)
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    for b in range(mask.shape[1]):
+        own = weights[:, b]
+        assert own.sum() == pytest.approx(1 / alive.sum() if alive[b] else 0, rel=1e-12)
+        np.testing.assert_allclose(own, own.max() * mask[:, b], rtol=1e-12)  # within a sequence all steps count alike
+
+
+@given(masks(), st.integers(0, 2**16))
+def test_both_means_are_those_of_a_loop(mask, seed):
+    T, B = mask.shape
+    data = outputs(T, B, 3, seed)
+    alone = [
+        [
+            float(losses.softmax_cross_entropy(data.ys[t : t + 1, b : b + 1], data.symbols[t : t + 1, b : b + 1]))
+            for t in np.flatnonzero(mask[:, b])
+        ]
+        for b in range(B)
+    ]
+    for mean, expected in {
+        losses.mean_over_steps: np.mean([loss for own in alone for loss in own]),
+        losses.mean_over_sequences: np.mean([np.mean(own) for own in alone if own]),
+    }.items():
+        ours = losses.softmax_cross_entropy(data.ys, data.symbols, mean(mask))
+        assert float(ours) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("mean", [losses.mean_over_steps, losses.mean_over_sequences])
+@given(mask=masks())
+def test_means_are_the_same_in_numpy_and_jax_and_under_jit(mean, mask):
+    ours = mean(mask)
+    assert isinstance(ours, np.ndarray)
+    with jax.numpy_rank_promotion("allow"):  # mean_over_sequences divides (T, B) by (B,)
+        theirs, jitted = mean(jnp.asarray(mask)), jax.jit(mean)(mask)
+    assert isinstance(theirs, jax.Array)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-12)
+    np.testing.assert_allclose(jitted, ours, rtol=1e-12)
+
+
+def test_means_agree_where_all_sequences_are_as_long_and_ignore_empty_columns():
+    full = np.ones((4, 3), bool)
+    np.testing.assert_allclose(losses.mean_over_steps(full), losses.mean_over_sequences(full), rtol=1e-12)
+    mask = np.array([[1, 1], [1, 0], [1, 0]])
+    assert losses.mean_over_steps(mask)[:, 1].tolist() == [1 / 4, 0, 0]
+    assert losses.mean_over_sequences(mask)[:, 1].tolist() == [1 / 2, 0, 0]
+    for mean in (losses.mean_over_steps, losses.mean_over_sequences):
+        filled = mean(np.pad(mask, [(0, 0), (0, 2)]))
+        np.testing.assert_allclose(filled[:, :2], mean(mask), rtol=1e-12)
+        assert not filled[:, 2:].any()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("mean", [losses.mean_over_steps, losses.mean_over_sequences])
+def test_a_mask_of_another_kind_is_explained(mean):
+    message = f"{mean.__name__}: mask must be (T, B) (time, batch), got (5,). One sequence alone is mask[:, None]."
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        mean(np.ones(5))
+    with pytest.raises(ValueError, match=re.escape("got (0, 2). T must be at least 1.")):
+        mean(np.ones((0, 2)))
+    with pytest.raises(
+        TypeError, match=rf"^{mean.__name__}: mask must be an array, got list\. Try np\.asarray\(mask\)\."
+    ):
+        mean([[1, 1]])

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from rnnlib import bptt, cells, losses, train, truncation
+from rnnlib import batching, bptt, cells, losses, train, truncation
 from rnnlib.gradcheck import compare
-from rnnlib.unroll import unroll_scan
+from rnnlib.unroll import unroll_loop, unroll_scan
 
 D, H, K, B = 3, 4, 2, 5
 RATE = optax.sgd(0.1)
@@ -206,3 +206,85 @@ def test_bad_input_is_explained():
         train.start(RATE, net(), 2.5)
     with pytest.raises(ValueError, match=r"train: the arrays of a stretch must be of one length, got \[6, 5\]"):
         train.train(along(2), train.start(RATE, net(), B), [(xs, targets[1:])])
+
+
+def ragged(N=7, seed=2):
+    """Inputs (T_n, D) and targets (T_n, K) of N lengths."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 9, N)
+    return tuple([rng.standard_normal((T, width)) for T in lengths] for width in (D, K))
+
+
+def mean_of(weigh):
+    """A loss of a padded batch, whose steps `weigh` weighs."""
+
+    def objective(params, xs, targets, mask):
+        return losses.squared_error(unroll_scan(params, xs, mask=mask)[0], targets, weigh(mask))
+
+    return objective
+
+
+MEANS = {  # name: weights within a batch, what a batch counts, what a sequence of T steps counts in the sum
+    "over steps": (losses.mean_over_steps, lambda xs, targets, mask: mask.sum(), lambda T: T),
+    "over sequences": (losses.mean_over_sequences, lambda xs, targets, mask: mask.any(0).sum(), lambda T: 1),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize(("B", "buckets"), [(1, 8), (3, 2), (4, 1), (7, 1)])
+def test_accumulated_gradients_are_that_of_the_mean_loss(name, B, buckets):
+    within, weigh, counts = MEANS[name]
+    xs, targets = ragged()
+    lengths = [len(x) for x in xs]
+
+    def mean_loss(params):  # one sequence at a time: no mask, no padding
+        parts = [
+            counts(len(x)) * losses.squared_error(unroll_loop(params, x[:, None])[0], y[:, None])
+            for x, y in zip(xs, targets, strict=True)
+        ]
+        return sum(parts) / sum(counts(T) for T in lengths)
+
+    expected, exact = jax.value_and_grad(mean_loss)(net())
+    edges = batching.buckets(lengths, buckets)
+    batches = batching.batches([xs, targets], B, edges=edges, key=jax.random.key(0))
+    with jax.numpy_rank_promotion("allow"):  # mean_over_sequences divides (T, B) by (B,)
+        loss, grads = train.accumulate(mean_of(within), net(), batches, weigh=weigh)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-10)
+    assert compare(grads, exact, tolerance=1e-10).agree
+
+
+def test_accumulate_compiles_once_for_each_shape_however_often_it_is_called():
+    traced, xs = [], [np.ones((T, 2)) for T in (3, 5, 3, 3)]
+
+    def objective(params, x):
+        traced.append(x.shape)
+        return (params * x).mean()
+
+    for _ in range(3):
+        train.accumulate(objective, 2.0, [(x,) for x in xs], weigh=len)
+    assert traced == [(3, 2), (5, 2)]
+
+
+def test_accumulate_takes_any_pytree_and_leaves_the_parameters_alone():
+    params = {"w": np.array([1.0, 2.0]), "b": (np.array(3.0),)}
+
+    def objective(params, x):
+        return (x @ params["w"]).mean() + params["b"][0]
+
+    before = jax.tree.map(np.copy, params)
+    loss, grads = train.accumulate(objective, params, iter([(np.ones((3, 2)),), (np.zeros((1, 2)),)]), weigh=len)
+    assert float(loss) == pytest.approx(0.75 * 6 + 0.25 * 3)
+    assert compare(grads, {"w": np.full(2, 0.75), "b": (np.array(1.0),)}, tolerance=1e-12).agree
+    assert compare(params, before, tolerance=0.0).agree
+
+
+def test_accumulate_explains_that_there_is_nothing_to_add():
+    def mean(params, x):
+        return (params * x).mean()
+
+    for batches in ([], [(np.ones(3),)]):
+        with pytest.raises(
+            ValueError,
+            match=r"^accumulate: the weights of all batches must sum to more than 0, got 0(\.0)?\. Is `batches` used up\?",
+        ):
+            train.accumulate(mean, 1.0, batches, weigh=lambda x: 0)

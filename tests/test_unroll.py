@@ -141,6 +141,14 @@ def test_a_mask_freezes_the_state(cell):
     agree(grads[0], total)
 
 
+def test_types_are_promoted_as_in_the_loop():
+    params, xs, state, _ = case("elman", 5, 2, 3, 4, 2)
+    narrow = jax.tree.map(lambda p: p.astype(np.float32), params)
+    for arguments in ((narrow, xs, state), (narrow, xs), (params, xs.astype(np.float32), (10 * state).astype(int))):
+        agree(unroll.unroll_scan(*arguments), unroll.unroll_loop(*arguments))
+        assert unroll.unroll_scan(*arguments)[1].dtype == np.float64
+
+
 def test_a_mask_of_all_zeros_changes_nothing():
     params, xs, state, _ = case("lstm", 3, 2, 3, 4, 2)
     agree(unroll.unroll_scan(params, xs, state, mask=np.zeros((3, 2), int))[1], state, 0)
@@ -288,5 +296,7 @@ def test_a_bad_mask_or_chunk_is_explained():
         unroll.unroll_checkpointed(params, xs, chunk=9)
     with pytest.raises(TypeError, match=r"unroll_checkpointed: chunk must be a whole number"):
         unroll.unroll_checkpointed(params, xs, chunk=2.0)
-    with pytest.raises(ValueError, match=r"loss_checkpointed: targets must be .* as xs, got \(7,"):
+    with pytest.raises(
+        ValueError, match=r"loss_checkpointed: targets must be \(8, 4, 2\) as long as xs, got \(7, 4, 2\)"
+    ):
         unroll.loss_checkpointed(losses.squared_error, params, xs, d_ys[1:])

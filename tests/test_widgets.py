@@ -1,11 +1,12 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlib import bptt, diagrams, layout, widgets
+from rnnlib import batching, bptt, diagrams, layout, widgets
 from rnnlib.cells import ElmanParams, init_elman
 from tests.strategies import problem
 
@@ -433,3 +434,49 @@ def test_forget_gate_embeds_what_its_functions_compute():
 def test_forget_gate_refuses_nets_without_units():
     with pytest.raises(ValueError, match=r"forget_gate: H must be at least 1, got 0\."):
         widgets.forget_gate(0)
+
+
+def staircase(data, count, row):
+    """From what the page is given: the steps of sequences, of padding behind them, and of empty rows."""
+    choice, counts, B = data["choices"][count], data["counts"], data["rows"][row]
+    real = sum(length * n for length, n in enumerate(counts))
+    held = [sum(counts[low + 1 : edge + 1]) for low, edge in pairwise([0, *choice["edges"]])]
+    assert choice["held"] == held
+    full = sum(n * edge for n, edge in zip(held, choice["edges"], strict=True))
+    empty = sum((-n % B) * edge for n, edge in zip(held, choice["edges"], strict=True))
+    return real, full - real, empty
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
+def test_bucketing_embeds_the_buckets_and_what_they_waste(lengths):
+    data = widgets.bucketing(lengths).data
+    assert sum(data["counts"]) == len(lengths)
+    assert len(data["choices"]) == min(16, len(set(lengths)))
+    for count, choice in enumerate(data["choices"]):
+        assert tuple(choice["edges"]) == batching.buckets(lengths, count + 1)
+        for row, (B, waste) in enumerate(zip(data["rows"], choice["waste"], strict=True)):
+            assert waste == batching.waste(lengths, choice["edges"], B)._asdict()
+            real, padding, empty = staircase(data, count, row)
+            assert (waste["real"], waste["padded"]) == (real, real + padding + empty), "areas are steps"
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_bucketing_shows_that_many_buckets_can_waste_more_than_few():
+    lengths = np.random.default_rng(0).integers(1, 90, 1000)
+    widget = widgets.bucketing(lengths)
+    shares = {
+        B: [choice["waste"][row]["share"] for choice in widget.data["choices"]]
+        for row, B in enumerate(widget.data["rows"])
+    }
+    assert list(shares) == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert shares[1] == sorted(shares[1], reverse=True), "without empty rows more buckets are better"
+    assert shares[256][15] > shares[256][3] + 0.05, "with them they are not"
+    assert repr(widget).startswith("Bucketing: Left, a histogram of lengths")
+
+
+@pytest.mark.bad_input
+def test_bucketing_explains_what_it_cannot_draw():
+    with pytest.raises(ValueError, match=r"buckets: lengths must be 1 or more, got none at all\."):
+        widgets.bucketing([])
+    with pytest.raises(ValueError, match=r"buckets: lengths must be 1 or more, got 0\."):
+        widgets.bucketing([3, 0])

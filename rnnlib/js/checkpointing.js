@@ -20,6 +20,9 @@ function draw(data, root) {
   const steps = svg(figure, "g"), most = svg(figure, "g"), run = svg(figure, "g");
   const say = html(root, "p", { class: "say", "aria-live": "polite", style: "min-height: 3em" });
 
+  const known = {}; // the totals of every schedule, by n
+  const costs = (n) => (known[n] ??= Object.fromEntries(Object.keys(WAYS).map((name) => [name, ways[name].map((each) => totals(each, T, n))])));
+
   function set(key, value) {
     state[key] = value;
     if (key === "chunk" || key === "way") state.stretch = 0;
@@ -27,12 +30,11 @@ function draw(data, root) {
   }
 
   function update() {
-    const { chunk, stretch, n, way } = state, schedule = ways[way][chunk], { held, most: peak, steps: total } = totals(schedule, T, n);
+    const { chunk, stretch, n, way } = state, schedule = ways[way][chunk], all = costs(n), { held, most: peak, steps: total } = all[way][chunk];
     walk.input.max = Math.max(1, schedule.stretches.length - 1);
     walk.input.disabled = schedule.stretches.length === 1;
     walk.set(stretch);
     drawSteps(steps, schedule, stretch, T);
-    const all = Object.fromEntries(Object.keys(WAYS).map((name) => [name, ways[name].map((each) => totals(each, T, n))]));
     drawCosts(most, { left: 66, title: "most that is held at once (states)", of: (t) => t.most, log: true }, chunks, all, state);
     drawCosts(run, { left: 484, title: "steps run forward, in units of T", of: (t) => t.steps / T, log: false }, chunks, all, state);
     const [start, stop, since] = schedule.stretches[stretch], everything = all["keep everything"][0].most;
@@ -92,9 +94,12 @@ function drawCosts(parent, { left, title, of, log }, chunks, all, { chunk, way }
     const points = all[name].map((t, i) => `${x(chunks[i])},${y(of(t))}`).join(" "), chosen = name === way;
     svg(parent, "polyline", { points, fill: "none", stroke: chosen ? COLOUR.blue : COLOUR.grey, "stroke-width": chosen ? 3 : 1.6, "stroke-dasharray": WAYS[name] });
   }
-  for (const name of order) { // each name above the left end of its curve, where they are far apart
+  const taken = [];
+  for (const name of Object.keys(all)) { // each name above the left end of its curve, or below it if another name is there
     const style = `stroke: #fff; stroke-width: 4; paint-order: stroke${name === way ? `; fill: ${COLOUR.blue}; font-weight: 600` : ""}`;
-    svg(parent, "text", { x: left + 8, y: y(of(all[name][0])) - 9, style }, name);
+    const end = y(of(all[name][0])), above = taken.every((other) => Math.abs(other - end) > 18);
+    taken.push(end);
+    svg(parent, "text", { x: left + 8, y: above ? end - 9 : end + 20, style }, name);
   }
   svg(parent, "circle", { cx: x(chunks[chunk]), cy: y(of(all[way][chunk])), r: 7, fill: COLOUR.orange, stroke: "#fff", "stroke-width": 2 });
 }
