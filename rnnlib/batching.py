@@ -209,6 +209,8 @@ def _agree(where, lengths, other):
 def _bucket_of(where, lengths, edges):
     if len(edges) == 0 or (np.diff(edges) <= 0).any():
         raise ValueError(f"{where}: edges must be ascending lengths, got {tuple(edges)}. Try buckets(lengths, 4).")
+    if len(lengths) == 0:
+        raise ValueError(f"{where}: lengths must be those of one sequence or more, got none.")
     if max(lengths) > edges[-1]:
         n = int(np.argmax(lengths))
         raise ValueError(

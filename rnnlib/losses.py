@@ -200,9 +200,9 @@ def mean_over_sequences(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T
     Source: the definition; known as the macro average.
     """
     _check_mask("mean_over_sequences", mask)
-    steps = mask.sum(axis=0)
+    steps = mask.sum(axis=0, keepdims=True)
     own = mask / (steps + (steps == 0))  # each sequence's steps sum to one
-    return own / (steps > 0).sum()
+    return own / (steps > 0).astype(own.dtype).sum()
 
 
 def _largest(ys):

@@ -193,6 +193,11 @@ ERRORS = {
         ValueError,
         "batches: B must be at least 1, got 0.",
     ),
+    "waste of nothing": (
+        lambda: batching.waste([], (4,)),
+        ValueError,
+        "waste: lengths must be those of one sequence or more, got none.",
+    ),
     "a seed for a key": (
         lambda: batching.batches([TWO], 2, edges=(5,), key=0),
         TypeError,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import savemat
 
-from rnnlib import datasets
+from rnnlib import datasets, highlight
 
 
 def test_text_without_a_path_is_english_and_long():
@@ -120,3 +121,209 @@ def test_streams_need_a_symbol_for_every_strip():
         datasets.streams(np.arange(3), 3)
     with pytest.raises(TypeError, match="streams: B must be a whole number"):
         datasets.streams(np.arange(3), 1.5)
+
+
+@pytest.fixture(scope="module")
+def code():
+    """The three parts in each unit, from the same files."""
+    return {unit: datasets.source_code(unit, characters=400_000) for unit in ("file", "function", "line")}
+
+
+@pytest.mark.parametrize("unit", ["file", "function", "line"])
+def test_source_code_shares_no_file_between_parts(code, unit):
+    parts = code[unit]
+    assert list(parts) == ["train", "valid", "test"]
+    names = [{piece.name for piece in parts[part]} for part in parts]
+    assert all(names)
+    assert len(names[0] | names[1] | names[2]) == sum(map(len, names))
+
+
+def test_source_code_is_labelled_as_tokenize_reads_each_file(code):
+    for pieces in code["file"].values():
+        for piece in pieces:
+            np.testing.assert_array_equal(piece.classes, highlight.classes(piece.text))
+            assert 4000 < len(piece.text) < 80_000
+
+
+@pytest.mark.parametrize("unit", ["function", "line"])
+def test_pieces_of_source_code_agree_with_their_file(code, unit):
+    for part, pieces in code[unit].items():
+        files = {file.name: file for file in code["file"][part]}
+        for piece in pieces:
+            file, found = files[piece.name], False
+            assert len(piece.text) == len(piece.classes) > 0
+            begin = file.text.find(piece.text)
+            while begin >= 0 and not found:
+                found = (file.classes[begin : begin + len(piece.text)] == piece.classes).all()
+                begin = file.text.find(piece.text, begin + 1)
+            assert found, f"{piece.name}: {piece.text[:40]!r} is nowhere in its file with these classes"
+
+
+def test_lines_and_functions_are_what_they_say(code):
+    for pieces in code["line"].values():
+        assert all("\n" not in piece.text and piece.text.strip() for piece in pieces)
+    for pieces in code["function"].values():
+        assert all(re.match(r"\s*(@|def |async def )", piece.text) for piece in pieces)
+    for part, files in code["file"].items():
+        wanted = sum(bool(line.strip()) for file in files for line in file.text.split("\n"))
+        assert len(code["line"][part]) == wanted
+
+
+def test_a_line_knows_that_it_is_in_a_docstring(code):
+    string = highlight.CLASSES.index("string")
+    assert any((piece.classes == string).all() and '"' not in piece.text for piece in code["line"]["train"])
+
+
+def test_source_code_is_the_same_every_time_and_as_long_as_asked(code):
+    again = datasets.source_code("file", characters=400_000)
+    assert [p.text for p in again["train"]] == [p.text for p in code["file"]["train"]]
+    assert 300_000 < sum(len(piece.text) for pieces in again.values() for piece in pieces) < 520_000
+    fewest = datasets.source_code("file", characters=1)
+    assert [len(fewest[part]) for part in fewest] == [8, 1, 1], "ten files at least, so that no part is empty"
+
+
+@pytest.mark.bad_input
+def test_source_code_explains_what_it_cannot_do():
+    message = "source_code: unit must be one of 'file', 'function', 'line', got 'word'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        datasets.source_code("word")
+    with pytest.raises(ValueError, match="source_code: characters must be at least 1, got 0"):
+        datasets.source_code(characters=0)
+    with pytest.raises(TypeError, match="source_code: characters must be a whole number"):
+        datasets.source_code(characters=1e6)
+
+
+def test_iob_reads_atis(shared_data):
+    parts = datasets.iob(shared_data("atis"))
+    assert {part: len(sentences) for part, sentences in parts.items()} == {"train": 4478, "valid": 500, "test": 893}
+    first = parts["train"][0]
+    assert len(first.words) == len(first.tags)
+    assert all(tag == "O" or tag[:2] in ("B-", "I-") for s in parts["test"] for tag in s.tags)
+
+
+def iob_folder(tmp_path, words, tags):
+    (tmp_path / "train.seq.in").write_text(words, encoding="utf-8")
+    (tmp_path / "train.seq.out").write_text(tags, encoding="utf-8")
+    return tmp_path
+
+
+def test_iob_reads_words_and_tags(tmp_path):
+    folder = iob_folder(tmp_path, "to new york\nné à\n", "O B-city I-city\nO B-x\n")
+    assert (
+        datasets.iob(folder)
+        == datasets.iob(str(folder))
+        == {
+            "train": (
+                datasets.Sentence(("to", "new", "york"), ("O", "B-city", "I-city")),
+                datasets.Sentence(("né", "à"), ("O", "B-x")),
+            )
+        }
+    )
+
+
+def test_iob_takes_a_chunk_right_behind_another(tmp_path):
+    tags = datasets.iob(iob_folder(tmp_path, "a b c d\n", "B-x B-x I-x B-y\n"))["train"][0].tags
+    assert tags == ("B-x", "B-x", "I-x", "B-y")
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "message"),
+    [
+        ("a b\na\n", "O O\n", "train.seq.out must have a line for each of train.seq.in, got 1 for 2."),
+        ("a\na b\n", "O\nO\n", "line 2: there must be a tag for each word, and one word at least, got 1 for 2."),
+        ("a\n\na\n", "O\n\nO\n", "line 2: there must be a tag for each word, and one word at least, got 0 for 0."),
+        ("a b\n", "O X-city\n", "line 1: a tag must be O, B-kind or I-kind, got 'X-city'."),
+        ("a b\n", "O B-\n", "line 1: a tag must be O, B-kind or I-kind, got 'B-'."),
+        ("a b\n", "o O\n", "line 1: a tag must be O, B-kind or I-kind, got 'o'."),
+        ("a b\n", "O I-city\n", "line 1: I-city must follow B-city or I-city, got it behind O. Is it IOB1?"),
+        ("a b\n", "I-city O\n", "line 1: I-city must follow B-city or I-city, got it behind O. Is it IOB1?"),
+        ("a\na b\n", "O\nB-x I-y\n", "line 2: I-y must follow B-y or I-y, got it behind B-x."),
+    ],
+)
+def test_iob_says_where_and_what_is_wrong(tmp_path, words, tags, message):
+    with pytest.raises(
+        ValueError, match=re.escape("iob: train.seq.out") + ".*" + re.escape(message.split("seq.out")[-1])
+    ):
+        datasets.iob(iob_folder(tmp_path, words, tags))
+
+
+def test_iob_says_that_something_is_missing(tmp_path):
+    message = "must hold files such as train.seq.in and train.seq.out, got"
+    with pytest.raises(FileNotFoundError, match=f"iob: .* {message} a folder without it."):
+        datasets.iob(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"iob: .*nowhere {message} no such folder."):
+        datasets.iob(tmp_path / "nowhere")
+    (tmp_path / "test.seq.in").write_text("a\n")
+    message = "iob: test.seq.in must have its tags beside it in test.seq.out, got nothing there."
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        datasets.iob(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces"), [("JSB_Chorales", (229, 76, 77)), ("Nottingham", (694, 173, 170))], ids=lambda a: str(a)
+)
+def test_piano_roll_reads_both_collections(shared_data, name, pieces):
+    parts = datasets.piano_roll(shared_data("music") / f"{name}.mat")
+    assert tuple(len(parts[part]) for part in ("train", "valid", "test")) == pieces
+    for piece in parts["test"]:
+        assert piece.dtype == np.float32
+        assert piece.shape[1] == 88
+        assert set(np.unique(piece)) <= {0.0, 1.0}
+
+
+def mat(path, **parts):
+    """A .mat file of cell arrays, as the collections are."""
+    cells = {}
+    for name, pieces in parts.items():
+        cells[name] = np.empty((1, len(pieces)), object)
+        cells[name][0, :] = pieces
+    savemat(path, cells)
+    return path
+
+
+def keys(T=3, K=88, value=0):
+    return np.full((T, K), value, np.uint8)
+
+
+def test_piano_roll_reads_a_file_of_ours(tmp_path):
+    path = mat(tmp_path / "a.mat", traindata=[keys(3), keys(5)], validdata=[keys(1)], testdata=[keys(2, value=1)])
+    parts = datasets.piano_roll(path)
+    assert [piece.shape for piece in parts["train"]] == [(3, 88), (5, 88)]
+    assert parts["test"][0].sum() == 2 * 88
+
+
+def test_piano_roll_explains_a_missing_and_a_damaged_file(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"piano_roll: .*no\.mat must be a .mat file of piano rolls, got nothing"
+    ):
+        datasets.piano_roll(tmp_path / "no.mat")
+    whole = mat(tmp_path / "a.mat", traindata=[keys()], validdata=[keys()], testdata=[keys()]).read_bytes()
+    for name, content in {"cut": whole[: len(whole) // 2], "text": b"this is no music", "empty": b""}.items():
+        path = tmp_path / f"{name}.mat"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"piano_roll: .*{name}\.mat must be a .mat file, got something damaged"):
+            datasets.piano_roll(path)
+
+
+def test_piano_roll_explains_what_does_not_fit(tmp_path):
+    path = mat(tmp_path / "a.mat", traindata=[keys()], testdata=[keys()])
+    with pytest.raises(ValueError, match=r"a\.mat must hold validdata, got \['testdata', 'traindata'\]\."):
+        datasets.piano_roll(path)
+    for piece, shape in [(keys(K=87), "(3, 87)"), (keys(value=2), "(3, 88)"), (np.full((2, 88), 0.5), "(2, 88)")]:
+        path = mat(tmp_path / "b.mat", traindata=[keys()], validdata=[keys(), piece], testdata=[keys()])
+        message = f"validdata, piece 1 must be (T, 88) of 0 and 1, got {shape}."
+        with pytest.raises(ValueError, match=re.escape(message)):
+            datasets.piano_roll(path)
+
+
+def test_digits_are_read_row_by_row():
+    digits = datasets.digits()
+    assert digits.xs.shape == (64, 1797, 1)
+    assert digits.xs.dtype == np.float32
+    assert (digits.xs.min(), digits.xs.max()) == (0, 1)
+    assert digits.labels.shape == (1797,)
+    assert set(digits.labels.tolist()) == set(range(10))
+    picture = digits.xs[:, 0, 0].reshape(8, 8)  # the first is a zero: a ring
+    assert digits.labels[0] == 0
+    assert picture[:, 3:5].sum() < picture[:, [2, 5]].sum()
+    assert picture[:, 0].sum() == picture[:, 7].sum() == 0, "a row is a row of the picture, not a column"

@@ -312,8 +312,7 @@ def test_both_means_are_those_of_a_loop(mask, seed):
 def test_means_are_the_same_in_numpy_and_jax_and_under_jit(mean, mask):
     ours = mean(mask)
     assert isinstance(ours, np.ndarray)
-    with jax.numpy_rank_promotion("allow"):  # mean_over_sequences divides (T, B) by (B,)
-        theirs, jitted = mean(jnp.asarray(mask)), jax.jit(mean)(mask)
+    theirs, jitted = mean(jnp.asarray(mask)), jax.jit(mean)(mask)
     assert isinstance(theirs, jax.Array)
     np.testing.assert_allclose(theirs, ours, rtol=1e-12)
     np.testing.assert_allclose(jitted, ours, rtol=1e-12)
@@ -343,3 +342,9 @@ def test_a_mask_of_another_kind_is_explained(mean):
         TypeError, match=rf"^{mean.__name__}: mask must be an array, got list\. Try np\.asarray\(mask\)\."
     ):
         mean([[1, 1]])
+
+
+@pytest.mark.parametrize("mean", [losses.mean_over_steps, losses.mean_over_sequences])
+def test_weights_keep_the_type_of_a_floating_mask(mean):
+    mask = np.array([[1, 1], [1, 0]], np.float32)
+    assert mean(mask).dtype == mean(jnp.asarray(mask)).dtype == np.float32
