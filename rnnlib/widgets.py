@@ -637,7 +637,7 @@ def forget_gate(H: int = 24, *, seed: int = 0) -> ForgetGate:
     require_size("forget_gate", "H", H)
     rng = np.random.default_rng(seed)
     lags = [0, 1, 2, 5, *range(10, 201, 10)]
-    biases, spreads, radii = np.arange(-4, 13) / 2, np.arange(7) / 2, np.arange(5, 21) / 10
+    biases, spreads, radii = np.arange(-4, 13) / 2, np.array([0, 0.5, 1, 2, 3]), np.arange(5, 21) / 10
     pushes, W = rng.standard_normal((lags[-1], H)), rng.standard_normal((H, H))
     W = W / np.abs(np.linalg.eigvals(W)).max()
 
