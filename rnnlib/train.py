@@ -281,9 +281,9 @@ def train(
                 begin = time.perf_counter()
                 learner, losses = jax.block_until_ready(compiled[shapes](learner, *data))
                 seconds += time.perf_counter() - begin
-                good = int(np.isfinite(losses).sum())
+                good = int(np.isfinite(losses).sum(axis=-1).min())  # of the worst, where several learners are vmapped
                 made += good
-            if good < len(losses):
+            if good < losses.shape[-1]:
                 stopped = (
                     f"update {made + 1} would have made the loss or the parameters NaN or infinite, and was not taken"
                 )
@@ -310,7 +310,9 @@ def _as_long(where, data):
         require_array(where, **{name: array})
     lengths = [len(array) for array in data]
     if len(set(lengths)) > 1:
-        raise ValueError(f"{where}: the arrays of a stretch must be of one length, got {lengths}. Was a target left out?")
+        raise ValueError(
+            f"{where}: the arrays of a stretch must be of one length, got {lengths}. Was a target left out?"
+        )
     return jax.tree.map(jnp.asarray, tuple(data))
 
 

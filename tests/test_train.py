@@ -55,6 +55,16 @@ def test_a_stretch_can_be_vmapped_over_seeds():
     np.testing.assert_allclose(values[1], value, rtol=1e-12)
 
 
+def test_train_counts_the_updates_of_vmapped_learners_once():
+    xs, targets = stream(6)
+    learners = jax.tree.map(lambda *a: jnp.stack(a), *(train.start(RATE, net(seed), B) for seed in (0, 1)))
+    both = jax.jit(jax.vmap(along(2), (0, None, None)))
+    trained = train.train(both, learners, [(xs, targets)] * 2)
+    assert [(row.steps, row.updates) for row in trained.history] == [(6, 3), (12, 6)]
+    targets[2:] = np.nan
+    assert train.train(both, learners, [(xs, targets)]).stopped.startswith("update 2 would")
+
+
 def test_the_history_adds_up_and_the_window_may_change():
     stretches = [stream(12, seed) for seed in range(3)]
     each = [along(1), along(4), along(4)]
