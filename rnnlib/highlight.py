@@ -70,7 +70,7 @@ def classes(source: str) -> Int[np.ndarray, " N"]:
     return result
 
 
-def line_starts(source: str) -> Int[np.ndarray, " lines+1"]:
+def line_starts(source: str) -> Int[np.ndarray, " lines"]:
     r"""Say where each line begins, and behind them where a further one would.
 
     Example:
