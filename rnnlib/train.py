@@ -244,7 +244,8 @@ def train(
     An interrupt ends the training and keeps what was reached. So does an update that is not finite: it is not taken.
 
     Args:
-        along: from `updates` or `stretch`, or one for each stretch, where the window changes as training goes on.
+        along: from `updates` or `stretch`, or one for each stretch, where the window changes as training goes on. The first stretch
+            of each runs twice, once to compile.
         learner: where to begin. It is copied.
         stretches: what the trainer takes after its learner, in order: pairs of xs (N, B, ...) and targets, say.
         evaluate: parameters to a number, called after each stretch with a copy, which it may keep.
@@ -269,17 +270,18 @@ def train(
     stretches = list(stretches)
     each = [along] * len(stretches) if callable(along) else list(along)
     learner, history, stopped = _copied(learner), [], None
-    compiled, steps, made, seconds = {}, 0, 0, 0.0
+    warm, steps, made, seconds = set(), 0, 0, 0.0
     bar = tqdm(zip(each, stretches, strict=True), total=len(stretches), desc=desc)
     try:
         for one, data in bar:
             data = _as_long("train", data)
             shapes = one, tuple((a.shape, a.dtype) for a in data)
-            if shapes not in compiled:  # apart, so that the clock does not see it
-                compiled[shapes] = one.lower(learner, *data).compile()
+            if shapes not in warm:  # a run for nothing, so that the clock does not see the compilation
+                jax.block_until_ready(one(_copied(learner), *data))
+                warm.add(shapes)
             with _interrupts_wait():  # between donating the old learner and receiving the new one
                 begin = time.perf_counter()
-                learner, losses = jax.block_until_ready(compiled[shapes](learner, *data))
+                learner, losses = jax.block_until_ready(one(learner, *data))
                 seconds += time.perf_counter() - begin
                 good = int(np.isfinite(losses).sum(axis=-1).min())  # of the worst, where several learners are vmapped
                 made += good

@@ -1,6 +1,5 @@
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -120,25 +119,15 @@ def test_an_interrupt_within_a_compiled_call_waits_for_its_end():
     stretches = [stream(4, seed) for seed in range(5)]
     trainer, runs = along(2), []
 
-    class Interrupting:
-        """A trainer, compiled, during whose second call Ctrl-C is pressed."""
-
-        def lower(self, *args):
-            compiled = trainer.lower(*args).compile()
-
-            def run(*args):
-                runs.append(args)
-                if len(runs) == 2:
-                    signal.raise_signal(signal.SIGINT)
-                return compiled(*args)
-
-            return SimpleNamespace(compile=lambda: run)
-
-        def __call__(self, *args):
-            raise AssertionError("only compiled calls are made")
+    def pressed(*args):
+        """A trainer, in whose third call, the second that counts, Ctrl-C is pressed."""
+        runs.append(args)
+        if len(runs) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return trainer(*args)
 
     handler = signal.getsignal(signal.SIGINT)
-    learner, history, stopped = train.train(Interrupting(), train.start(RATE, net(), B), stretches)
+    learner, history, stopped = train.train(pressed, train.start(RATE, net(), B), stretches)
     assert stopped == "stopped by hand after 4 updates, which are kept"
     assert compare(learner.params, by_hand(stretches[:2]).params, tolerance=1e-12).agree
     assert len(history) == 1
