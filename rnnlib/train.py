@@ -219,7 +219,7 @@ def _compiled(gradient, optimiser, batches):
         loss, grads, state = gradient(learner, batch)
         changes, moments = optimiser.update(grads, learner.moments, learner.params)
         reached = Learner(optax.apply_updates(learner.params, changes), moments, state)
-        for leaf in jax.tree.leaves((loss, reached)):
+        for leaf in jax.tree.leaves((loss, reached.params)):
             fine &= jnp.isfinite(leaf).all()
         learner = jax.tree.map(lambda new, old: jnp.where(fine, new, old), reached, learner)
         return (learner, fine), jnp.where(fine, loss, jnp.nan)
