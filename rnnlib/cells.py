@@ -36,11 +36,11 @@ class ElmanParams(NamedTuple):
     h0: Float[Any, " H"]  # the state before the first step, trained like the rest
 
     def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch H"]:
-        """X W_xh + b_h."""
+        """Return x W_xh + b_h."""
         return x @ self.W_xh + self.b_h
 
     def recur(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch H"]:
-        """H W_hh."""
+        """Return h W_hh."""
         return h @ self.W_hh
 
     @staticmethod
@@ -54,7 +54,7 @@ class ElmanParams(NamedTuple):
         return (1 - new_h * new_h) * d_p
 
     def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
-        """Y = h W_hy + b_y."""
+        """Return y = h W_hy + b_y."""
         return h @ self.W_hy + self.b_y
 
 
@@ -113,11 +113,11 @@ class LSTMParams(NamedTuple):
     h0: LSTMState  # the state before the first step, h and c, trained like the rest
 
     def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch P"]:
-        """X W_xh + b_h."""
+        """Return x W_xh + b_h."""
         return x @ self.W_xh + self.b_h
 
     def recur(self, state: LSTMState) -> Float[Any, "*batch P"]:
-        """H W_hh."""
+        """Return h W_hh."""
         return state.h @ self.W_hh
 
     @staticmethod
@@ -138,7 +138,7 @@ class LSTMParams(NamedTuple):
         return LSTMState(o * (1 - seen * seen) * d_c + seen * o * (1 - o) * d_o, d_c)
 
     def readout(self, state: LSTMState) -> Float[Any, "*batch K"]:
-        """Y = h W_hy + b_y."""
+        """Return y = h W_hy + b_y."""
         return state.h @ self.W_hy + self.b_y
 
 
@@ -161,13 +161,13 @@ class GRUParams(NamedTuple):
     h0: Float[Any, " H"]  # the state before the first step, trained like the rest
 
     def drive(self, x: Float[Any, "*batch D"]) -> Float[Any, "*batch P"]:
-        """X W_xh + b_h, and b_n beside it."""
+        """Return x W_xh + b_h, and b_n beside it."""
         p = x @ self.W_xh + self.b_h
         xp = p.__array_namespace__()
         return xp.concat([p, xp.broadcast_to(self.b_n, (*p.shape[:-1], self.b_n.size))], axis=-1)
 
     def recur(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch P"]:
-        """H W_hh, its candidate beside the input's."""
+        """Return h W_hh, its candidate beside the input's."""
         r, z, n = _blocks(h @ self.W_hh, 3)
         xp = n.__array_namespace__()
         return xp.concat([r, z, xp.zeros_like(n), n], axis=-1)
@@ -188,7 +188,7 @@ class GRUParams(NamedTuple):
         return z * d_h + (h - n) * z * (1 - z) * d_z + (1 - z) * d_n
 
     def readout(self, h: Float[Any, "*batch H"]) -> Float[Any, "*batch K"]:
-        """Y = h W_hy + b_y."""
+        """Return y = h W_hy + b_y."""
         return h @ self.W_hy + self.b_y
 
 
@@ -204,6 +204,8 @@ def init_lstm(
 ) -> LSTMParams:
     """Draw the parameters of an LSTM: weights ~ N(0, gain² / fan-in), the forget gate's bias as given, all else zero.
 
+    Arguments, errors and the source of the weights are those of `init_elman`, and one more:
+
     Args:
         D: inputs a step.
         H: hidden units.
@@ -211,14 +213,7 @@ def init_lstm(
         rng: the source of randomness.
         gain: standard deviation of a gate's summed input when its inputs have variance one.
         forget_bias: 1 begins by keeping σ(1) = 73 % of the cell a step, 0 half of it.
-        dtype: np.float64 to check gradients, np.float32 to train in half the time.
-
-    Returns:
-        `LSTMParams` of NumPy arrays.
-
-    Raises:
-        ValueError: a size below 1.
-        TypeError: a size that is not whole, a seed in place of a generator, a dtype that is not floating point.
+        dtype: of all arrays.
 
     Example:
         >>> init_lstm(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape
@@ -235,22 +230,7 @@ def init_lstm(
 def init_gru(
     D: int, H: int, K: int, *, rng: np.random.Generator, gain: float = 1.0, dtype: type = np.float64
 ) -> GRUParams:
-    """Draw the parameters of a GRU: weights ~ N(0, gain² / fan-in), biases and h0 zero.
-
-    Args:
-        D: inputs a step.
-        H: hidden units.
-        K: outputs a step.
-        rng: the source of randomness.
-        gain: standard deviation of a gate's summed input when its inputs have variance one.
-        dtype: np.float64 to check gradients, np.float32 to train in half the time.
-
-    Returns:
-        `GRUParams` of NumPy arrays.
-
-    Raises:
-        ValueError: a size below 1.
-        TypeError: a size that is not whole, a seed in place of a generator, a dtype that is not floating point.
+    """Draw the parameters of a GRU: weights ~ N(0, gain² / fan-in), biases and h0 zero; as `init_elman`, whose arguments and errors it has.
 
     Example:
         >>> init_gru(3, 16, 2, rng=np.random.default_rng(0)).W_hh.shape

@@ -4,7 +4,7 @@
 (learner, losses)`, many updates in a row: `updates` makes one from any loss, `stretch` from a truncation on a long stream. `train` calls
 it on one stretch of data after another and writes the history. `accumulate` adds up gradients over batches of different shapes.
 
-Three promises: an update that is not finite is not taken, and training stops there; an interrupt keeps all updates made so far; no
+Three promises: an update that would make the loss or the parameters infinite or NaN is not taken, and training stops there; an interrupt keeps all updates made so far; no
 second copy of the learner is held, because the new one is written over the old (it is donated: go on with what comes back).
 """
 
@@ -241,7 +241,8 @@ def train(
 ) -> Trained:
     """Run a trainer on one stretch of data after another, with a progress bar.
 
-    An interrupt ends the training and keeps what was reached. So does an update that is not finite: it is not taken.
+    An interrupt ends the training and keeps what was reached. So does an update that would make the loss or the
+    parameters infinite or NaN: it is not taken.
 
     Args:
         along: from `updates` or `stretch`, or one for each stretch, where the window changes as training goes on. The first stretch
