@@ -183,15 +183,7 @@ def mean_over_steps(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T B"]
 def mean_over_sequences(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T B"]) -> Float[Any, "T B"]:
     """Weigh all sequences alike: w_tb = m_tb / (N Σ_s m_sb), N the sequences with a step. The mean of each one's own mean.
 
-    Args:
-        mask: (T, B), 1 where a step counts, of NumPy or JAX; a column of zeros is no sequence.
-
-    Returns:
-        Weights (T, B) for a loss, which sum to one.
-
-    Raises:
-        ValueError: a mask of another shape than (T, B).
-        TypeError: a mask that is not an array.
+    A column of zeros is no sequence. Argument, result and errors are else those of `mean_over_steps`.
 
     Example:
         >>> mean_over_sequences(np.array([[1, 1], [1, 0]])).tolist()

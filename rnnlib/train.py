@@ -4,8 +4,9 @@
 (learner, losses)`, many updates in a row: `updates` makes one from any loss, `stretch` from a truncation on a long stream. `train` calls
 it on one stretch of data after another and writes the history. `accumulate` adds up gradients over batches of different shapes.
 
-Three promises: an update that would make the loss or the parameters infinite or NaN is not taken, and training stops there; an interrupt keeps all updates made so far; no
-second copy of the learner is held, because the new one is written over the old (it is donated: go on with what comes back).
+Three promises: an update that would make the loss or the parameters infinite or NaN is not taken, and training stops there; an
+interrupt keeps all updates made so far; no second copy of the learner is held, because the new one is written over the old (it is
+donated: go on with what comes back).
 """
 
 import signal
