@@ -33,7 +33,7 @@ peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course,
 notebooks: .venv/ready  ## run every chapter (or CHAPTERS="notebooks/03_backward.ipynb") and store its outputs
 	$(BIN)/python .ci/execute.py $(CHAPTERS)
 
-experiments: .venv/ready  ## run the long comparisons whose results the chapters show (minutes each; what is stored is not run again)
+experiments: .venv/ready  ## run the long comparisons whose results the chapters show (hours in all; what is stored is not run again)
 	for script in notebooks/experiments/*.py; do $(BIN)/python $$script || exit; done
 
 site: .venv/ready  ## export the chapters to build/site, explorables alive without a kernel

@@ -281,7 +281,7 @@ def train(
             if shapes not in warm:  # a run for nothing, so that the clock does not see the compilation
                 jax.block_until_ready(one(_copied(learner), *data))
                 warm.add(shapes)
-            with _interrupts_wait():  # between donating the old learner and receiving the new one
+            with interrupts_wait():  # between donating the old learner and receiving the new one
                 begin = time.perf_counter()
                 learner, losses = jax.block_until_ready(one(learner, *data))
                 seconds += time.perf_counter() - begin
@@ -321,8 +321,8 @@ def _as_long(where, data):
 
 
 @contextmanager
-def _interrupts_wait():
-    """Let an interrupt wait until the block is done."""
+def interrupts_wait():
+    """Let an interrupt wait until the block is done: none is lost, and none comes between a call and its result."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is ever interrupted
         return

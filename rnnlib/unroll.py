@@ -93,11 +93,33 @@ def unroll_scan(
     Source: products taken out of the loop: Appleyard, Kočiský, Blunsom (2016), Optimizing performance of recurrent neural networks on
     GPUs, arXiv 1604.01946, section 3.
     """
-    xs, state = _check("unroll_scan", params, xs, state)
-    mask = None if mask is None else _check_mask(mask, xs)
+    ys, states = _scanned("unroll_scan", params, xs, state, mask, reverse)
+    return ys, _at(0 if reverse else -1, states)
+
+
+def unroll_states(
+    params: Any, xs: Inputs, state: Any = None, *, mask: Mask | None = None, reverse: bool = False
+) -> tuple[Float[Array, "T B K"], Any]:
+    """Run a cell over time as `unroll_scan` does, with its arguments and errors, and return every state: (T, B, H), or a pytree of such.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> ys, states = unroll_states(init_elman(3, 16, 2, rng=np.random.default_rng(0)), np.ones((7, 5, 3)))
+        >>> ys.shape, states.shape
+        ((7, 5, 2), (7, 5, 16))
+
+    Source: as for `unroll_scan`.
+    """
+    return _scanned("unroll_states", params, xs, state, mask, reverse)
+
+
+def _scanned(where, params, xs, state, mask, reverse):
+    """Outputs and states of all steps, in the order of xs."""
+    xs, state = _check(where, params, xs, state)
+    mask = None if mask is None else _check_mask(where, mask, xs)
     flip = partial(jnp.flip, axis=0) if reverse else jnp.asarray
-    ys, state = _unroll(params, flip(xs), state, None if mask is None else flip(mask))
-    return flip(ys), state
+    ys, states = _unroll(params, flip(xs), state, None if mask is None else flip(mask))
+    return flip(ys), jax.tree.map(flip, states)
 
 
 def unroll_checkpointed(
@@ -132,9 +154,12 @@ def unroll_checkpointed(
     Source: Chen, Xu, Zhang, Guestrin (2016), Training deep nets with sublinear memory cost, arXiv 1604.06174, section 4.2.
     """
     xs, state = _check("unroll_checkpointed", params, xs, state)
-    parts, state = _in_chunks(
-        "unroll_checkpointed", lambda state, xs: _unroll(params, xs, state, None), xs, state, chunk
-    )
+
+    def run(state, xs):
+        ys, states = _unroll(params, xs, state, None)
+        return ys, _at(-1, states)
+
+    parts, state = _in_chunks("unroll_checkpointed", run, xs, state, chunk)
     return jnp.concatenate([ys.reshape(-1, *ys.shape[-2:]) for ys in parts]), state
 
 
@@ -175,8 +200,8 @@ def loss_checkpointed(
         require_shape("loss_checkpointed", "targets", array, (len(xs), *array.shape[1:]), match="as long as xs")
 
     def score(state, data):
-        ys, state = _unroll(params, data[0], state, None)
-        return loss(ys, data[1]) * (len(ys) / len(xs)), state
+        ys, states = _unroll(params, data[0], state, None)
+        return loss(ys, data[1]) * (len(ys) / len(xs)), _at(-1, states)
 
     parts, state = _in_chunks("loss_checkpointed", score, (xs, targets), state, chunk)
     return sum(part.sum() for part in parts), state
@@ -213,8 +238,9 @@ def _divisor_near(size, T):
 
 @jax.jit
 def _unroll(params, xs, state, mask):
+    """Outputs and states of all steps."""
     states = _states(params, _at_every_step(params.drive, xs), state, mask)
-    return _at_every_step(params.readout, states), jax.tree.map(lambda s: s[-1], states)
+    return _at_every_step(params.readout, states), states
 
 
 @jax.custom_jvp
@@ -260,6 +286,10 @@ def _at_every_step(part, steps):
     return rows.reshape(T, B, -1)
 
 
+def _at(t, states):
+    return jax.tree.map(lambda s: s[t], states)
+
+
 def _where(mask, a, b):
     return a if mask is None else jax.tree.map(lambda a, b: jnp.where(mask[:, None], a, b), a, b)
 
@@ -286,11 +316,11 @@ def _check(where, params, xs, state):
     return xs, jax.tree.map(lambda s: jnp.asarray(s, dtype), state)
 
 
-def _check_mask(mask, xs):
-    require_array("unroll_scan", mask=mask)
+def _check_mask(where, mask, xs):
+    require_array(where, mask=mask)
     hint = "Are time and batch swapped?"
-    require_shape("unroll_scan", "mask", mask, xs.shape[:2], match=f"to match xs {tuple(xs.shape)}", hint=hint)
+    require_shape(where, "mask", mask, xs.shape[:2], match=f"to match xs {tuple(xs.shape)}", hint=hint)
     if not isinstance(mask, jax.core.Tracer) and not np.isin(mask, (0, 1)).all():
         odd = np.asarray(mask)[~np.isin(mask, (0, 1))][0]
-        raise ValueError(f"unroll_scan: mask must hold 0 and 1 only, got {odd}. Weights belong into the loss.")
+        raise ValueError(f"{where}: mask must hold 0 and 1 only, got {odd}. Weights belong into the loss.")
     return jnp.asarray(mask, bool)

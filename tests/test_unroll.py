@@ -163,6 +163,48 @@ def test_reverse_is_the_flipped_sequence_with_outputs_in_order(masked):
     agree((ys, last), (flipped[::-1], flipped_last), 0)
 
 
+def states_one_by_one(params, xs, state, mask, reverse):
+    T = len(xs)
+    states = [None] * T
+    for t in reversed(range(T)) if reverse else range(T):
+        _, after = jax.vmap(cells.step, (None, 0, 0))(params, xs[t], state)
+        keep = mask[t][:, None] == 1
+        state = states[t] = jax.tree.map(lambda new, old, keep=keep: jnp.where(keep, new, old), after, state)
+    return jax.tree.map(lambda *steps: jnp.stack(steps), *states)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("sizes", [SIZES[0], (5, 3, 2, 4, 2)], ids=str)
+def test_all_states_are_those_of_a_loop_and_the_last_is_the_scan_s(cell, reverse, masked, sizes):
+    params, xs, state, _ = case(cell, *sizes)
+    T, B = xs.shape[:2]
+    mask = np.arange(T)[:, None] < np.array([3, 5, 1])[:B] if masked else None
+    ys, states = unroll.unroll_states(params, xs, state, mask=mask, reverse=reverse)
+    filled = np.ones((T, B), int) if mask is None else mask
+    agree(states, states_one_by_one(params, xs, state, filled, reverse))
+    scanned = unroll.unroll_scan(params, xs, state, mask=mask, reverse=reverse)
+    agree((ys, jax.tree.map(lambda s: s[0 if reverse else -1], states)), scanned, 0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_loss_on_all_states_has_the_loop_s_gradient(cell):
+    params, xs, state, _ = case(cell, 4, 2, 2, 3, 2)
+    mask = np.array([[1, 1], [1, 1], [1, 0], [1, 0]])
+
+    def gradient(states_of):
+        def total(params, xs, state):
+            return sum((s**3).sum() for s in jax.tree.leaves(states_of(params, xs, state)))
+
+        return jax.jit(jax.grad(total, (0, 1, 2)))(params, xs, state)
+
+    agree(
+        gradient(lambda *at: unroll.unroll_states(*at, mask=mask)[1]),
+        gradient(lambda *at: states_one_by_one(*at, mask, False)),
+    )
+
+
 @pytest.mark.parametrize(("T", "chunk"), [(1, 1), (5, 1), (5, 5), (6, 3), (7, 3), (8, 7), (13, 4)])
 def test_any_chunk_gives_the_exact_result(T, chunk):
     params, xs, state, d_ys = case("elman", T, 2, 2, 3, 2)
@@ -248,7 +290,9 @@ def test_it_is_compiled_once_for_each_shape():
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("run", [unroll.unroll_loop, unroll.unroll_scan, unroll.unroll_checkpointed])
+@pytest.mark.parametrize(
+    "run", [unroll.unroll_loop, unroll.unroll_scan, unroll.unroll_states, unroll.unroll_checkpointed]
+)
 def test_bad_input_is_explained(run):
     params, xs, state, _ = case("elman", 8, 4, 3, 16, 2)
     where = run.__name__
@@ -290,6 +334,8 @@ def test_a_bad_mask_or_chunk_is_explained():
         unroll.unroll_scan(params, xs, mask=np.ones((4, 8)))
     with pytest.raises(ValueError, match=r"unroll_scan: mask must hold 0 and 1 only, got 0\.5\. Weights belong into"):
         unroll.unroll_scan(params, xs, mask=np.full((8, 4), 0.5))
+    with pytest.raises(ValueError, match=r"unroll_states: mask must be \(8, 4\) to match xs .*, got \(8, 3\)"):
+        unroll.unroll_states(params, xs, mask=np.ones((8, 3)))
     with pytest.raises(TypeError, match=r"unroll_scan: mask must be an array, got list"):
         unroll.unroll_scan(params, xs, mask=[[1]])
     with pytest.raises(ValueError, match=r"unroll_checkpointed: chunk must be between 1 and 8, got 9\. About"):

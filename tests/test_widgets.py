@@ -480,3 +480,61 @@ def test_bucketing_explains_what_it_cannot_draw():
         widgets.bucketing([])
     with pytest.raises(ValueError, match=r"buckets: lengths must be 1 or more, got 0\."):
         widgets.bucketing([3, 0])
+
+
+def bowl(values, seed):
+    """A matrix with these eigenvalues along random axes, and a start."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.standard_normal((len(values), len(values))))[0]
+    return axes @ np.diag(values) @ axes.T, rng.standard_normal(len(values))
+
+
+eigenvalues = st.lists(st.floats(0.1, 10), min_size=1, max_size=5)
+
+
+@given(eigenvalues, st.floats(0, 10), st.integers(0, 9))
+def test_the_lowest_point_of_a_damped_valley_has_no_slope(values, damping, seed):
+    A, start = bowl(values, seed)
+    point = widgets.lowest_point(A, start, damping)
+    np.testing.assert_allclose(A @ point + damping * (point - start), 0, atol=1e-9)
+
+
+@given(eigenvalues, st.floats(0, 10), st.integers(0, 9))
+def test_descent_comes_nearer_by_its_factor_and_no_rate_is_better(values, damping, seed):
+    A, start = bowl(values, seed)
+    goal, factor = widgets.lowest_point(A, start, damping), widgets.descent_factor(A, damping)
+    far = np.linalg.norm(widgets.descent_path(A, start, damping, 20) - goal, axis=1)
+    assert (far[1:] <= factor * far[:-1] + 1e-9).all()
+    low, high = min(values) + damping, max(values) + damping
+    for rate in 2 / (low + high) * np.array([0.9, 1.1]):
+        assert max(abs(1 - rate * low), abs(1 - rate * high)) > factor - 1e-9
+
+
+@given(eigenvalues, st.floats(0, 10), st.integers(0, 9))
+def test_conjugate_gradients_arrive_after_as_many_steps_as_there_are_axes(values, damping, seed):
+    A, start = bowl(values, seed)
+    path = widgets.conjugate_path(A, start, damping, len(values) + 1)
+    np.testing.assert_allclose(path[-1], widgets.lowest_point(A, start, damping), atol=1e-4)
+    if len(values) > 1 and np.linalg.norm(A @ start) > 1e-6:
+        slope, pushed = -A @ start, (A + damping * np.eye(len(start))) @ A @ start
+        np.testing.assert_allclose(path[1], start + slope * (slope @ slope) / -(slope @ pushed), atol=1e-6)
+
+
+def test_valley_embeds_what_its_functions_compute():
+    data = widgets.valley().data
+    start = np.array(data["start"])
+    for i, j in [(0, 0), (5, 3), (12, 0), (15, 16)]:
+        A, damping = np.diag([1.0, 1 / data["conditions"][i]]), data["dampings"][j]
+        goal, factor = np.array(data["lowest"][i][j]), data["factors"][i][j]
+        np.testing.assert_allclose(goal, widgets.lowest_point(A, start, damping), atol=1e-6)
+        np.testing.assert_allclose(data["conjugate"][i][j], widgets.conjugate_path(A, start, damping)[1:], atol=1e-6)
+        np.testing.assert_allclose(data["conjugate"][i][j][1], goal, atol=1e-6)
+        powers = np.array([[(-factor) ** n, factor**n] for n in range(101)])  # what the page computes
+        np.testing.assert_allclose(
+            goal + powers * (start - goal), widgets.descent_path(A, start, damping, 100), atol=1e-6
+        )
+        way = start * damping / (np.diag(A) + damping)  # and the curve that it draws
+        np.testing.assert_allclose(way, goal, atol=1e-6)
+    assert 100.0 in data["conditions"], "where the slider begins: the chapter's valley"
+    assert (data["dampings"][0], len(data["dampings"]), data["conditions"][-1]) == (0.0, 17, 300.0)
+    assert json.loads(json.dumps(data, allow_nan=False)) == data

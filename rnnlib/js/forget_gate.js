@@ -59,7 +59,7 @@ function draw(data, root) {
       + `The Elman net of radius ${number(radii[radius], 1)}, its units pushed as hard: ${share(net.at(-1))}.`;
   }
 
-  // Each name at the end of its line, or where the line leaves the page; apart if they would touch.
+  // Each name at the end of its line, or where the line leaves the page: behind it, or before it where another line follows; apart if they touch.
   function label(lines, count) {
     const ends = lines.map((powers) => {
       const out = powers.findIndex((power) => power < low || power > high), last = out < 0 ? count - 1 : out;
@@ -67,11 +67,15 @@ function draw(data, root) {
       const lag = out > 0 ? lags[out - 1] + ((edge - before) / (powers[out] - before)) * (lags[out] - lags[out - 1]) : lags[last];
       return { x: x(lag) + 8, y: y(Math.max(low, Math.min(high, powers[last]))) + (powers[last] < low ? -6 : powers[last] > high ? 32 : 4) };
     });
-    if (Math.abs(ends[0].y - ends[1].y) < 18 && Math.abs(ends[0].x - ends[1].x) < 100) {
+    const [near, far] = ends[0].x < ends[1].x ? [0, 1] : [1, 0], level = Math.abs(ends[0].y - ends[1].y) < 18;
+    const before = level && ends[near].x < ends[far].x && ends[near].x > box.left + 100; // else it would lie on the other line
+    if (level && !before && ends[far].x - ends[near].x < 100) {
       const up = ends[0].y < ends[1].y ? 0 : 1, middle = Math.max(box.top + 30, Math.min(box.bottom - 14, (ends[0].y + ends[1].y) / 2));
       ends[up].y = middle - 9;
       ends[1 - up].y = middle + 9;
     }
+    if (before) ends[near].x -= 16;
+    names.forEach((text, i) => text.setAttribute("text-anchor", before && i === near ? "end" : "start"));
     names.forEach((text, i) => { text.setAttribute("x", ends[i].x); text.setAttribute("y", ends[i].y); });
   }
 
