@@ -89,8 +89,8 @@ def solve(
         TypeError: iterations not whole, a right-hand side that is not floating point.
 
     Example:
-        >>> solution = solve(lambda v: jnp.array([1.0, 4.0]) * v, jnp.array([1.0, 1.0]))
-        >>> solution.x.tolist(), int(solution.iterations), REASONS[solution.reason]
+        >>> solution = solve(lambda v: jnp.array([1.0, 4.0]) * v, jnp.array([1.0, 1.0]), residual=1e-6)
+        >>> solution.x.round(6).tolist(), int(solution.iterations), REASONS[solution.reason]
         ([1.0, 0.25], 2, 'residual below tolerance')
 
     Source: Nocedal and Wright (2006), Numerical Optimization, algorithm 5.3; the stop by progress: Martens (2010), Deep learning via

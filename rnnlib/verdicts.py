@@ -1,0 +1,170 @@
+"""Is an answer right? Array by array, with what can be said of each that is not; shown as text and as HTML."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnlib.answers import leaves
+
+
+class Part(NamedTuple):
+    """One array of an answer."""
+
+    name: str  # such as "W_hh"
+    right: bool
+    says: str  # what is wrong with it; empty where nothing is
+
+
+class Case(NamedTuple):
+    """One call of a learner's function."""
+
+    name: str  # what was special about its inputs
+    parts: tuple[Part, ...]
+    says: str  # what went wrong with the call as a whole; empty where nothing did
+    mistakes: tuple[str, ...]  # those of the Question that give exactly this answer
+    called: str = ""  # with what, where the call as a whole went wrong
+
+    @property
+    def share(self) -> float:
+        """The share of its parts that are right; none where the call as a whole went wrong."""
+        return 0.0 if self.says else sum(part.right for part in self.parts) / len(self.parts)
+
+
+class Verdict(NamedTuple):
+    """What became of a Question: prints as a table of cases and parts, and what to do next."""
+
+    title: str
+    points: float  # to be had
+    cases: tuple[Case, ...]
+    hints: tuple[str, ...]  # mistakes by name, and what to do about them
+
+    @property
+    def earned(self) -> float:
+        """Points earned: every case counts alike, and in it every part."""
+        return round(self.points * sum(case.share for case in self.cases) / len(self.cases), 2)
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(case.share == 1 for case in self.cases)
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """Mistakes that explain every case that went wrong; where none does, those that explain one."""
+        wrong = [set(case.mistakes) for case in self.cases if case.share < 1]
+        named = set.intersection(*wrong) or set.union(*wrong) if wrong else set()
+        return tuple(name for name in dict.fromkeys(n for case in self.cases for n in case.mistakes) if name in named)
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong, each thing once, with the first case that shows it."""
+        told = {}
+        for case in self.cases:
+            with_what = f" (called with {case.called})" if case.called else ""
+            for says in [case.says] if case.says else [f"{p.name} {p.says}" for p in case.parts if not p.right]:
+                told.setdefault(says, f"{case.name}: {says}{with_what}")
+        return tuple(told.values())
+
+    def __str__(self) -> str:
+        """Give the verdict as text."""
+        marks = [f"  {_mark(case.share)} {case.name}" for case in self.cases]
+        notes = [f"  · {line}" for line in (*self.complaints, *self.hints)]
+        return "\n".join([self._headline(), *marks, *notes])
+
+    __repr__ = __str__
+
+    def _headline(self):
+        return f"{'✓' if self.right else '✗'} {self.title}: {self.earned:g} of {self.points:g} points"
+
+    def _repr_html_(self) -> str:
+        """Give the verdict as a table, every word of a learner's escaped."""
+        names = list(dict.fromkeys(part.name for case in self.cases for part in case.parts))
+        head = "".join(f"<th>{escape(name)}</th>" for name in ["case", *names])
+        rows = "".join(f"<tr><td>{escape(case.name)}</td>{_row(case, names)}</tr>" for case in self.cases)
+        notes = "".join(f"<li>{escape(line)}</li>" for line in (*self.complaints, *self.hints))
+        return f"<p><b>{escape(self._headline())}</b></p><table><tr>{head}</tr>{rows}</table><ul>{notes}</ul>"
+
+
+def compare(given: Any, wanted: Any, tolerance: float) -> tuple[Part, ...]:
+    """Hold an answer against the right one, array by array.
+
+    Args:
+        given: a plain tree, see `answers.plain`.
+        wanted: the right one. A tuple may stand for a NamedTuple of as many fields.
+        tolerance: largest error allowed, relative to the largest entry of the right array; arrays of whole numbers must be equal.
+
+    Returns:
+        A `Part` for every array that is wanted.
+
+    Example:
+        >>> compare({"a": np.ones(2)}, {"a": np.ones(2), "b": np.ones(3)}, 1e-6)
+        (Part(name='a', right=True, says=''), Part(name='b', right=False, says='is missing'))
+        >>> compare(np.ones((2, 3)), np.ones((3, 2)), 1e-6)[0].says
+        'must have shape (3, 2), got (2, 3). Is it the transpose?'
+    """
+    if isinstance(wanted, dict) and isinstance(given, tuple) and len(given) == len(wanted):
+        given = dict(zip(wanted, given, strict=True))
+    right, got = leaves(wanted), leaves(given)
+    parts = []
+    for name, array in right.items():
+        if name in got:
+            says = _complaint(got[name], array, tolerance)
+        elif any(other.startswith(name) for other in got):
+            says = f"must be one array of shape {array.shape}, got several. Try np.stack."
+        else:
+            says = "is missing"
+        parts.append(Part(name or "result", not says, says))
+    return tuple(parts)
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """Say in a line how many points a list of verdicts earns."""
+    return f"{sum(v.earned for v in verdicts):g} of {sum(v.points for v in verdicts):g} points"
+
+
+def _complaint(given, wanted, tolerance):
+    """What is wrong with an array, in words; empty where nothing is."""
+    if given.shape != wanted.shape:
+        hint = "Is a sum missing, or one too many?"
+        if given.shape == wanted.shape[::-1]:
+            hint = "Is it the transpose?"
+        elif given.size == wanted.size:
+            hint = "The entries are as many: is an axis in the wrong place, or kept?"
+        return f"must have shape {wanted.shape}, got {given.shape}. {hint}"
+    if wanted.dtype.kind in "iub":
+        wrong = int(np.sum(given != wanted))
+        return f"differs in {wrong} of {wanted.size} entries" if wrong else ""
+    if given.dtype.kind != "f":
+        return f"must hold floating-point numbers, got {given.dtype}"
+    if not np.isfinite(given).all():
+        return "holds NaN or infinity"
+    given, wanted = given.astype(float), wanted.astype(float)
+    error, size = np.abs(given - wanted).max(initial=0), np.abs(wanted).max(initial=0)
+    if error <= tolerance * (size or 1):
+        return ""
+    return _likeness(given, wanted, tolerance) or f"is off by {100 * error / size if size else np.inf:.2g} %"
+
+
+def _likeness(given, wanted, tolerance):
+    """How a wrong array is like the right one, if it is."""
+    size = np.abs(wanted).max()
+    if not given.any():
+        return "is all zero"
+    factor = np.vdot(given, wanted) / np.vdot(wanted, wanted) if size else 0
+    if factor and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
+        return "has the wrong sign" if abs(factor + 1) < 1e-6 else f"is {factor:.3g} times what it should be"
+    if wanted.ndim == 2 and wanted.shape[0] == wanted.shape[1] and np.abs(given.T - wanted).max() <= tolerance * size:
+        return "is the transpose of what it should be"
+    return ""
+
+
+def _mark(share):
+    return "✓" if share == 1 else "✗" if share == 0 else "½"
+
+
+def _row(case, names):
+    parts = {part.name: part.right for part in case.parts}
+    marks = ("✗" if case.says else {True: "✓", False: "✗"}.get(parts.get(name), "") for name in names)
+    return "".join(f"<td>{mark}</td>" for mark in marks)
