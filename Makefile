@@ -5,16 +5,18 @@ export OPENBLAS_NUM_THREADS := 1
 BIN := .venv/bin
 BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
+ASSIGNMENTS := $(wildcard notebooks/assignments/*/*.ipynb)
+SETS :=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check bench peers notebooks experiments site clean
+.PHONY: help lab test check course-seed release grade feedback grades bench peers notebooks experiments site clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
 
-lab: .venv/ready  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
+lab: build/release/ready  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
 	$(BIN)/jupyter-lab $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: check      ## every check: lint, unit tests, every chapter, the browser
@@ -23,15 +25,30 @@ test: check      ## every check: lint, unit tests, every chapter, the browser
 check: .venv/ready  ## every check but the browser's
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest tests rnnlib --doctest-modules -m "not browser" -n 2 --dist loadfile
-	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 -n 2 --dist loadfile $(CHAPTERS)
+	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 -n 2 --dist loadfile $(CHAPTERS) $(ASSIGNMENTS)
+
+course-seed: .venv/ready  ## make the secret that the inputs of graded work are drawn from (outside this folder, once)
+	$(BIN)/python -m rnnlib.grading seed
+
+release: .venv/ready  ## build the students' problem sets in build/release (SETS="ps2_backward" for some)
+	$(BIN)/python -m rnnlib.grading release $(SETS)
+
+grade: .venv/ready  ## grade course/submitted/STUDENT/SET/SET.ipynb (GRADE_ARGS="--dask tcp://host:8786" is passed on)
+	$(BIN)/python -m rnnlib.grading grade $(SETS) $(GRADE_ARGS)
+
+feedback: .venv/ready  ## write a page of feedback for each graded submission
+	$(BIN)/python -m rnnlib.grading feedback $(SETS)
+
+grades: .venv/ready  ## export the gradebook to course/grades.csv
+	$(BIN)/python -m rnnlib.grading grades
 
 bench: .venv/ready  ## measure speed and memory on this machine, beside the peers that are installed
 	$(BENCH)/python -m tests.benchmarks
 
 peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
 
-notebooks: .venv/ready  ## run every chapter (or CHAPTERS="notebooks/03_backward.ipynb") and store its outputs
-	$(BIN)/python .ci/execute.py $(CHAPTERS)
+notebooks: .venv/ready  ## run every chapter and problem set (or NOTEBOOKS="notebooks/03_backward.ipynb") and store the outputs
+	$(BIN)/python .ci/execute.py $(or $(NOTEBOOKS),$(CHAPTERS) $(ASSIGNMENTS))
 
 experiments: .venv/ready  ## run the long comparisons whose results the chapters show (hours in all; what is stored is not run again)
 	for script in notebooks/experiments/*.py; do $(BIN)/python $$script || exit; done
@@ -52,6 +69,11 @@ clean:           ## remove what the other targets made
 	@sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# The problem sets as learners get them, in notebooks/problem_sets; what they wrote there stays.
+build/release/ready: .venv/ready $(ASSIGNMENTS)
+	@$(BIN)/python -m rnnlib.grading release
 	@touch $@
 
 .venv-bench/ready: .venv/ready

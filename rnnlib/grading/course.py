@@ -1,0 +1,223 @@
+"""A course on disk: its folders, and what is done with all problem sets at once: release, grade, feedback, grades."""
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from tqdm.auto import tqdm
+from traitlets.config import Config
+
+from rnnlib.grading import grader, records, seed, submission
+from rnnlib.grading.sandbox import USUAL, Limits, require_sandbox
+
+SOURCE, RELEASE, LEARNERS = "notebooks/assignments", "build/release", "notebooks/problem_sets"
+
+
+class Submission(NamedTuple):
+    """A notebook handed in, and what became of it."""
+
+    student: str
+    assignment: str
+    path: Path
+    note: str = ""  # why it was not graded
+
+
+def config(root: Path, *, sandboxed: bool = True) -> Config:
+    """Tell nbgrader where a course lives and how it is graded.
+
+    What is made again at will lies in build/; what nobody could make again (submissions, gradebook, feedback) lies in course/.
+
+    Args:
+        root: the folder that holds notebooks/assignments.
+        sandboxed: see `sandbox.Pupil`.
+
+    Returns:
+        nbgrader's configuration, also for its own commands and for formgrader.
+    """
+    from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
+
+    from rnnlib.grading.preprocessors import Judge, Restore
+
+    c, root = Config(), Path(root).resolve()
+    c.CourseDirectory.root = str(root)
+    c.CourseDirectory.course_id = "bptt"
+    c.CourseDirectory.source_directory = SOURCE
+    c.CourseDirectory.release_directory = RELEASE
+    for step in ("submitted", "autograded", "feedback"):
+        c.CourseDirectory[f"{step}_directory"] = f"course/{step}"
+    c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
+    c.Autograde.sanitize_preprocessors = [Restore]
+    c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+    c.Restore.release = str(root / RELEASE)
+    c.Judge.records = str(root / "course" / "records")
+    c.Judge.sandboxed = sandboxed
+    return c
+
+
+def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
+    """Build the students' versions in build/release, and lay a copy where learners work unless one is there.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Returns:
+        The released notebooks.
+
+    Raises:
+        RuntimeError: nbgrader could not build one; the message is its own.
+    """
+    (root / "course").mkdir(parents=True, exist_ok=True)
+    (root / RELEASE).mkdir(parents=True, exist_ok=True)
+    nbgrader, paths = _nbgrader(root), []
+    for name in tqdm(assignments or sorted(p.stem for p in root.glob(f"{SOURCE}/*/*.ipynb")), desc="release"):
+        answer = nbgrader.generate_assignment(name)
+        if not answer["success"]:
+            raise RuntimeError(f"release: {name} could not be built: {answer.get('log') or answer.get('error')}")
+        path = root / RELEASE / name / f"{name}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        grader.job(notebook, "")  # its graded cells are all Questions
+        learners = root / LEARNERS / name / path.name
+        learners.parent.mkdir(parents=True, exist_ok=True)
+        if not learners.exists():
+            shutil.copyfile(path, learners)
+        paths.append(path)
+    return paths
+
+
+def submissions(root: Path, assignments: list[str] | None = None) -> Iterator[Submission]:
+    """List what lies in course/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb, for assignments that were released.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Yields:
+        The submissions, by student.
+    """
+    for folder in sorted((root / "course" / "submitted").glob("*/*")):
+        name = folder.name
+        if (root / RELEASE / name).is_dir() and (assignments is None or name in assignments):
+            yield Submission(folder.parent.name, name, folder / f"{name}.ipynb")
+
+
+def grade(
+    root: Path,
+    assignments: list[str] | None = None,
+    *,
+    executor: Executor | None = None,
+    limits: Limits = USUAL,
+    sandboxed: bool = True,
+) -> list[Submission]:
+    """Grade what was handed in: the running in parallel, the gradebook one after the other.
+
+    What is done is stored at once, and not done again: a grading run that was killed goes on where it was.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+        executor: where submissions run, such as a Dask client's `get_executor()`; None for the cores of this machine.
+        limits: of each submission.
+        sandboxed: see `sandbox.Pupil`.
+
+    Returns:
+        Every submission, with a note where it could not be graded.
+
+    Raises:
+        RuntimeError: there is no seed, or no sandbox.
+    """
+    dice, jobs, results = seed.secret(), {}, []
+    if sandboxed:
+        require_sandbox()
+    for one in submissions(root, assignments):
+        try:
+            jobs[one] = grader.job(_restored(root, one), dice)
+        except ValueError as error:
+            results.append(one._replace(note=str(error)))
+    waiting = {one: job for one, job in jobs.items() if records.load(_record_of(root, one), job.key) is None}
+    with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {pool.submit(grader.grade, job, limits, sandboxed): one for one, job in waiting.items()}
+        try:
+            for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
+                one = futures[future]
+                records.save(_record_of(root, one), waiting[one].key, future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    nbgrader = _nbgrader(root, sandboxed)
+    return results + [_booked(nbgrader, root, one, jobs[one]) for one in tqdm(jobs, desc="gradebook")]
+
+
+def feedback(root: Path, assignments: list[str] | None = None) -> list[Submission]:
+    """Write a page of feedback for every graded submission, in course/feedback.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Returns:
+        Every submission, with a note where there is no feedback.
+    """
+    nbgrader, results = _nbgrader(root), []
+    for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
+        if not (root / "course" / "autograded" / one.student / one.assignment).exists():
+            results.append(one._replace(note="not graded yet"))
+            continue
+        answer = nbgrader.generate_feedback(one.assignment, one.student)
+        results.append(one._replace(note="" if answer["success"] else answer["error"][-300:]))
+    return results
+
+
+def grades(root: Path) -> Path:
+    """Export the gradebook to course/grades.csv.
+
+    Args:
+        root: the course.
+
+    Returns:
+        The file.
+    """
+    from nbgrader.api import Gradebook
+    from nbgrader.plugins import CsvExportPlugin
+
+    path = root / "course" / "grades.csv"
+    with Gradebook(config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        CsvExportPlugin(to=str(path)).export(gradebook)
+    return path
+
+
+def _restored(root, one):
+    released = nbformat.read(root / RELEASE / one.assignment / f"{one.assignment}.ipynb", as_version=4)
+    return submission.restored(released, submission.read(one.path))
+
+
+def _record_of(root, one):
+    return root / "course" / "records" / one.student / f"{one.assignment}.json"
+
+
+def _booked(nbgrader, root, one, job):
+    """Let nbgrader put a grading into the gradebook, unless it has."""
+    path = root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
+    if path.exists() and nbformat.read(path, as_version=4).metadata.get("graded") == job.key:
+        return one
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models
+        answer = nbgrader.autograde(one.assignment, one.student)
+    return one._replace(note="" if answer["success"] else answer.get("log", "")[-300:])
+
+
+def _nbgrader(root, sandboxed=True):
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+
+    scripts = str(Path(sys.executable).parent)  # nbgrader calls alembic by its bare name
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
+    c = config(root, sandboxed=sandboxed)
+    return NbGraderAPI(CourseDirectory(config=c), config=c)

@@ -1,0 +1,281 @@
+"""A pupil in a box: no network, no files but Python's and rnnlib's, and limits on time, memory, processes and output."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from rnnlib.answers import Answer, plain
+from rnnlib.grading import wire
+
+POLL = 0.05  # seconds between two looks at a pupil's processes
+MIB = 2**20
+
+
+class Limits(NamedTuple):
+    """How much one submission may take."""
+
+    cell: float = 60.0  # seconds a cell may run
+    answer: float = 20.0  # seconds a call of an answer may take
+    total: float = 600.0  # seconds in all
+    memory: int = 2048  # MiB resident, of all its processes
+    processes: int = 64
+    output: int = 16  # MiB sent back in one reply
+    files: int = 256  # MiB of temporary files
+
+
+USUAL = Limits()
+
+
+class LostError(Exception):
+    """The pupil is no more; the message says why, in words for its author."""
+
+
+class Pupil:
+    """A process for one learner's code: `with Pupil(limits) as pupil: pupil.run(source)`.
+
+    Args:
+        limits: see `Limits`.
+        sandboxed: whether bubblewrap keeps it from files, network and other processes; without, limits alone are kept.
+
+    Raises:
+        RuntimeError: on entering, bubblewrap is wanted and does not work here.
+    """
+
+    def __init__(self, limits: Limits = USUAL, *, sandboxed: bool = True):  # noqa: D107
+        self.limits, self.sandboxed = limits, sandboxed
+
+    def __enter__(self) -> "Pupil":
+        """Start the process."""
+        if self.sandboxed:
+            require_sandbox()
+        self._folder = tempfile.TemporaryDirectory(prefix="pupil-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            _command(self.limits, self._folder.name, self.sandboxed),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(self._folder.name, self.sandboxed),
+            cwd=self._folder.name,
+            start_new_session=True,
+        )
+        for pipe in (self._process.stdin, self._process.stdout):
+            os.set_blocking(pipe.fileno(), False)
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Kill it and all that it started."""
+        family = self._family()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def run(self, source: str) -> list[dict[str, Any]]:
+        """Run a cell.
+
+        Args:
+            source: its source.
+
+        Returns:
+            Its outputs, as a notebook stores them, none of which a browser would run.
+
+        Raises:
+            LostError: it ran too long, took too much, or ended the process.
+        """
+        reply = self._asked({"source": source}, self.limits.cell)
+        return [output for output in reply.get("outputs", ()) if _harmless(output)]
+
+    def answer(self, question: str, name: str, inputs: dict[str, Any]) -> Answer:
+        """Call a learner's function with the inputs of a Question.
+
+        Args:
+            question: the Question's id.
+            name: what the learner's function is called.
+            inputs: of one case.
+
+        Returns:
+            The `Answer`, of dicts, tuples and arrays alone.
+
+        Raises:
+            LostError: as for `run`.
+        """
+        message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
+        reply = self._asked(message, self.limits.answer + 5)
+        if reply.get("trouble") is not None:
+            return Answer(None, None, str(reply["trouble"])[:500])
+        try:
+            return Answer(plain(reply.get("value")), plain(reply.get("inputs")))
+        except (TypeError, RecursionError) as error:
+            return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
+
+    def _asked(self, message, seconds):
+        until = time.monotonic() + seconds
+        self._send(wire.encode(message), until, seconds)
+        text, raw = self._received(until, seconds)
+        try:
+            reply = wire.decode(text, raw)
+        except wire.BrokenFrameError as error:
+            raise LostError("What came back could not be read.") from error
+        if not isinstance(reply, dict):
+            raise LostError("What came back could not be read.")
+        return reply
+
+    def _send(self, frame, until, seconds):
+        fd = self._process.stdin.fileno()
+        while frame:
+            self._watch(until, seconds)
+            if select.select([], [fd], [], POLL)[1]:
+                try:
+                    frame = frame[os.write(fd, frame) :]
+                except BrokenPipeError:
+                    raise LostError("It ended its own process.") from None
+
+    def _received(self, until, seconds):
+        fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
+        while len(data) < wanted:
+            self._watch(until, seconds)
+            if not select.select([fd], [], [], POLL)[0]:
+                continue
+            chunk = os.read(fd, min(MIB, wanted - len(data)))
+            if not chunk:
+                raise LostError("It ended its own process.")
+            data += chunk
+            if wanted == wire.HEAD.size == len(data):
+                sizes = wire.HEAD.unpack(data)
+                if sum(sizes) > self.limits.output * MIB:
+                    raise LostError(f"It sent back more than {self.limits.output} MiB.")
+                wanted += sum(sizes)
+        start = wire.HEAD.size
+        return bytes(data[start : start + sizes[0]]), bytes(data[start + sizes[0] :])
+
+    def _watch(self, until, seconds):
+        """Raise `LostError` for a pupil that takes too long or too much."""
+        if time.monotonic() > until:
+            raise LostError(f"It was stopped after {seconds:g} s.")
+        family = self._family()
+        if len(family) > self.limits.processes:
+            raise LostError(f"It started more than {self.limits.processes} processes.")
+        held = 0
+        for process in family:
+            with suppress(psutil.Error):
+                held += process.memory_info().rss
+        if held > self.limits.memory * MIB:
+            raise LostError(f"It used more than {self.limits.memory} MiB of memory.")
+
+    def _family(self):
+        with suppress(psutil.Error):
+            return psutil.Process(self._process.pid).children(recursive=True)
+        return []
+
+
+@cache
+def require_sandbox() -> None:
+    """Raise unless bubblewrap works on this machine.
+
+    Raises:
+        RuntimeError: it is not installed, or may not make namespaces; the message says what to do.
+    """
+    what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
+    if shutil.which("bwrap") is None:
+        raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
+    tried = subprocess.run([*_BOX, *_mounts(), sys.executable, "-c", ""], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
+
+
+_BOX = [
+    "bwrap",
+    "--unshare-all",
+    "--unshare-user",
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+]
+
+
+def _command(limits, folder, sandboxed):
+    kernel = {
+        "RLIMIT_AS": (limits.memory + 4096) * MIB,  # XLA asks for far more addresses than it touches
+        "RLIMIT_CPU": int(limits.total) * 4,
+        "RLIMIT_FSIZE": limits.files * MIB,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NPROC": 4096,  # of a user, threads included; root has none, and is watched alone
+    }
+    pupil = [sys.executable, "-m", "rnnlib.grading.pupil", json.dumps(kernel)]
+    if not sandboxed:
+        return pupil
+    settings = [part for item in _environment("/tmp", True).items() for part in ("--setenv", *item)]
+    own = ["--size", str(limits.files * MIB), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    return [*_BOX, *settings, *_mounts(), *own, *pupil]
+
+
+def _mounts():
+    """What can be seen inside, read only: Python, its packages and rnnlib, no home and no course."""
+    seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
+    seen |= {str(Path(__file__).parents[1])}
+    mounts = []
+    for path in sorted(seen):  # a folder comes before what lies in it
+        mounts += ["--ro-bind", path, path]
+    for path in ("/lib", "/lib64", "/bin"):
+        if Path(path).is_symlink():
+            mounts += ["--symlink", os.readlink(path), path]
+        elif Path(path).exists():
+            mounts += ["--ro-bind", path, path]
+    return [*mounts, "--proc", "/proc", "--dev", "/dev"]
+
+
+def _environment(folder, sandboxed):
+    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return paths | {
+        "PATH": "/usr/bin:/bin",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "MPLCONFIGDIR": f"{folder}/matplotlib",
+        "IPYTHONDIR": f"{folder}/ipython",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "OPENBLAS_NUM_THREADS": "1",
+        "JAX_PLATFORMS": "cpu",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+def _harmless(output):
+    """Whether an output is what `pupil` makes: text, or a picture that is base64 and nothing else."""
+    import base64
+    import binascii
+
+    if not isinstance(output, dict):
+        return False
+    if output.get("output_type") == "stream":
+        return set(output) == {"output_type", "name", "text"} and isinstance(output["text"], str)
+    data = output.get("data")
+    if output.get("output_type") != "display_data" or not isinstance(data, dict) or output.get("metadata") != {}:
+        return False
+    try:
+        base64.b64decode(data.get("image/png", ""), validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return False
+    return set(data) <= {"text/plain", "image/png"} and isinstance(data.get("text/plain", ""), str)

@@ -1,0 +1,82 @@
+"""What is taken from a submitted notebook: the learner's answers and the cells they added. All else comes from the release."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+LARGEST = 20 * 2**20  # bytes of a notebook
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+
+
+def read(path: Path) -> Any:
+    """Read a submitted notebook, whatever its author made of it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The notebook.
+
+    Raises:
+        ValueError: it is no file of its own, too large, or no notebook; the message says which.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise ValueError(f"{path.name} is a link or no file")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path.name} has {path.stat().st_size / 2**20:.0f} MiB, {LARGEST // 2**20} at most")
+    try:
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+        if not all(isinstance(source, str) for _, source, _ in cells):
+            raise TypeError("a source is no text")
+    except Exception as error:
+        raise ValueError(f"{path.name} is no notebook: {type(error).__name__}: {str(error)[:200]}") from error
+    return notebook
+
+
+def restored(release: Any, submitted: Any) -> Any:
+    """Put a submission's answers and added cells into the released notebook.
+
+    An answer is the first cell with the grade_id of an answer cell. Any other code or Markdown cell of the learner's stays behind the
+    cell of the release that it follows. Markdown loses its HTML, which an instructor's browser would run.
+
+    Args:
+        release: the notebook as it was handed out, or its latest correction.
+        submitted: what came back.
+
+    Returns:
+        The notebook to grade: every other cell, and all metadata, as released.
+    """
+    known = {_name(cell): cell for cell in release.cells}
+    answers, added, anchor = {}, {None: []}, None
+    for cell in submitted.cells:
+        name = _name(cell)
+        if name in known and name not in answers:
+            answers[name], anchor = cell.source, name
+        elif cell.cell_type in ("code", "markdown") and cell.source.strip():
+            make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
+            added.setdefault(anchor, []).append(make(_plain(cell)))
+    result = copy.deepcopy(release)
+    result.cells = list(added[None])
+    for cell in copy.deepcopy(release.cells):
+        name = _name(cell)
+        if cell.metadata.get("nbgrader", {}).get("solution") and name in answers:
+            cell.source = _plain(cell | {"source": answers[name]})
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        result.cells += [cell, *added.get(name, ())]
+    return result
+
+
+def _name(cell):
+    """What a cell is known by: its grade_id, else its id."""
+    info = cell.metadata.get("nbgrader")
+    return (info.get("grade_id") if isinstance(info, dict) else None) or cell.get("id")
+
+
+def _plain(cell):
+    return TAG.sub("&lt;", cell["source"]) if cell["cell_type"] == "markdown" else cell["source"]

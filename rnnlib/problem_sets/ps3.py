@@ -1,0 +1,273 @@
+"""Problem set 3, truncation: what a step does to an error, what clipping does, and what a cut gradient is the gradient of.
+
+Its net leaks: u_t = tanh(x_t W_xh + h_{t-1} W_hh + b_h), h_t = (1 − α) h_{t-1} + α u_t, y_t = h_t W_hy + b_y; α = 1 is the Elman net.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from rnnlib.cells import ElmanParams, elman_step, init_elman
+from rnnlib.questions import Mistake, Question
+
+
+def _net(rng):
+    D, H, K = rng.choice(np.arange(4, 8), size=3, replace=False)  # three sizes that differ
+    return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
+
+
+def _leak(params, alpha, x, h):
+    return (1 - alpha) * h + alpha * elman_step(params, x, h)[1]
+
+
+def _run(rng, T, B):
+    params, alpha = _net(rng), float(rng.uniform(0.3, 0.7))
+    xs, hs = rng.standard_normal((T, B, len(params.W_xh))), [rng.standard_normal((B, params.h0.size))]
+    for x in xs:
+        hs.append(_leak(params, alpha, x, hs[-1]))
+    return {"params": params, "alpha": alpha, "xs": xs, "hs": np.stack(hs)}
+
+
+def _wrong(function, says, **options):
+    return Mistake(partial(function, **options), says)
+
+
+def _jacobians(params, alpha, xs, hs, *, of_h=False, columns=False, weights=np.transpose, direct=1, scaled=True):
+    made = hs[1:] if of_h else np.tanh(xs @ params.W_xh + hs[:-1] @ params.W_hh + params.b_h)
+    slopes = 1 - (made[..., None, :] if columns else made[..., None]) ** 2
+    Js = (alpha if scaled else 1) * slopes * weights(params.W_hh)
+    return Js + direct * (1 - alpha) * np.eye(params.h0.size, dtype=Js.dtype)
+
+
+JACOBIANS = Question(
+    id="ps3/leaky_jacobians",
+    title="One leaky step is a matrix",
+    points=3,
+    cases={
+        "a batch of sequences": partial(_run, T=8, B=3),
+        "one sequence": partial(_run, T=9, B=1),
+        "a single step": partial(_run, T=1, B=2),
+    },
+    reference=_jacobians,
+    mistakes={
+        "not transposed": _wrong(_jacobians, "J[i, j] is made of W_hh[j, i]: transpose W_hh.", weights=np.asarray),
+        "slopes of h": _wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=True),
+        "slopes on columns": _wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=True),
+        "no leak": _wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=0),
+        "no alpha": _wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=False),
+    },
+)
+
+
+def _norms(grads):
+    return np.sqrt(sum((g**2).reshape(len(g), -1).sum(1) for g in grads))
+
+
+def _times(factors, g):
+    return g * factors.astype(g.dtype).reshape(-1, *[1] * (g.ndim - 1))
+
+
+def _gradients(rng, lengths):
+    limit = float(rng.uniform(3, 6))  # the lengths are multiples of it
+    grads = [rng.standard_normal((len(lengths), *p.shape)) for p in _net(rng)]
+    factors = limit * np.array(lengths) / _norms(grads)
+    return {"grads": ElmanParams(*(_times(factors, g) for g in grads)), "limit": limit}
+
+
+def _clipped(grads, limit, *, norms=_norms, mean=np.mean, least=1.0, whole=True, first=False):
+    grads = [g.mean(0)[None] for g in grads] if first else grads
+    norms_of = [norms(grads if whole else [g]) for g in grads]
+    return ElmanParams(
+        *(mean(_times(limit / np.maximum(n, least * limit), g), axis=0) for n, g in zip(norms_of, grads, strict=True))
+    )
+
+
+def _nan(inputs, answer):
+    wrong = any(np.isnan(array).any() for array in answer.values())
+    return "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit." if wrong else None
+
+
+CLIP = Question(
+    id="ps3/clip_each",
+    title="Clip each sequence by itself",
+    points=2,
+    cases={
+        "some longer, some shorter": partial(_gradients, lengths=[0.4, 3.0, 1.6, 0.8]),
+        "a gradient of length zero": partial(_gradients, lengths=[2.0, 0.0, 0.6]),
+        "all longer": partial(_gradients, lengths=[1.5, 4.0]),
+    },
+    reference=_clipped,
+    mistakes={
+        "mean first": _wrong(_clipped, "It clips the mean. Clip each, then average.", first=True),
+        "each array": _wrong(_clipped, "It clips array by array: take all six together.", whole=False),
+        "always": _wrong(_clipped, "Short gradients are stretched: the factor is at most 1.", least=1e-6),
+        "sum": _wrong(_clipped, "It is the sum of the clipped gradients. Take their mean.", mean=np.sum),
+        "no root": _wrong(_clipped, "The squared length is held against the limit.", norms=lambda g: _norms(g) ** 2),
+    },
+    tolerance=(1e-5, 1e-3),  # limit / (norm + 1e-6) will do
+    hint=_nan,
+)
+
+
+def _living(T, stride, window, *, windows=None, chunks=None, heard=None, past=True):
+    t, s = np.ogrid[1 : T + 1, 1 : T + 1]  # rows are losses, columns are steps
+    before = {
+        "windowed": windows or (lambda t: stride * -(-t // stride) - window),
+        "chunked": chunks or (lambda t: (t - 1) // window * window),
+        "last": heard or (lambda t: np.where(t > T - window, T - window, T)),
+    }
+    return {name: (s > count(t)) & ((s <= t) | (not past)) for name, count in before.items()}
+
+
+def _drawn(rng, stride, window):
+    window += int(rng.integers(2))
+    return {"T": 2 * window + 1 + int(rng.integers(window - 1)), "stride": stride, "window": window}  # a rest is left
+
+
+def _other(name, count, says):
+    return Mistake(
+        lambda T, stride, window: _living(T, stride, window, **{name: partial(count, T, stride, window)}), says
+    )
+
+
+LIVING = Question(
+    id="ps3/living",
+    title="Which loss hears which step",
+    points=3,
+    cases={
+        "one window a loss": partial(_drawn, stride=1, window=3),
+        "a window every two steps": partial(_drawn, stride=2, window=4),
+        "a window every three steps": partial(_drawn, stride=3, window=5),
+    },
+    reference=_living,
+    mistakes={
+        "window too long": _other(
+            "windows",
+            lambda T, k, n, t: -(-t // k) * k - n - 1,
+            "`windowed` looks a step too far: 1 is its own step.",
+        ),
+        "stride ignored": _other(
+            "windows", lambda T, k, n, t: t - n, "`windowed` ignores the stride: its losses share one start."
+        ),
+        "last as a window": _other(
+            "heard", lambda T, k, n, t: t - n, "`last` is a window behind every loss: drop the losses up to T − window."
+        ),
+        "last hears all": _other(
+            "heard",
+            lambda T, k, n, t: np.where(t > T - n, 0, T),
+            "`last` hears the right losses, but from too far back.",
+        ),
+        "future": _wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
+    },
+)
+
+
+def _products(rng, T, B):
+    H = int(rng.integers(4, 8))
+    return {"Js": rng.standard_normal((T, B, H, H)) / np.sqrt(H), "d_hs": rng.standard_normal((T, B, H))}
+
+
+def _cut(rng, name, T, B, stride, window):
+    return _products(rng, T, B) | {"live": _living(T, stride, window)[name]}
+
+
+def _truncated(Js, d_hs, live, *, axes="bi,bij->bj", shift=0, read=np.asarray, own=False):
+    errors = np.zeros_like(d_hs)
+    for t, error in enumerate(d_hs):  # each loss by itself
+        for s in range(t, -1, -1):
+            errors[s] += (read(live)[t, s] or (own and s == t)) * error
+            error = np.einsum(axes, error, Js[s - shift])
+    return errors
+
+
+TRUNCATED = Question(
+    id="ps3/truncated_errors",
+    title="Any truncation, from its table",
+    points=3,
+    cases={
+        "a window behind every loss": partial(_cut, name="windowed", T=8, B=3, stride=1, window=3),
+        "chunks": partial(_cut, name="chunked", T=9, B=2, stride=1, window=4),
+        "the last steps": partial(_cut, name="last", T=7, B=1, stride=1, window=3),
+    },
+    reference=_truncated,
+    mistakes={
+        "nudges": _wrong(_truncated, "J @ error is for nudges. An error is a row: error @ J.", axes="bj,bij->bi"),
+        "one off": _wrong(_truncated, "It takes a neighbour's Jacobian: from row s to s − 1 it is Js[s].", shift=1),
+        "turned": _wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
+        "uncut": _wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
+        "own": _wrong(_truncated, "A loss is heard at its own step though live[t, t] is False.", own=True),
+    },
+)
+
+
+def _moved_on(rng, T, B, window):
+    run = _run(rng, T, B)
+    return run | {
+        "params": ElmanParams(*(p + 0.2 * rng.standard_normal(p.shape) for p in run["params"])),
+        "window": window,
+    }
+
+
+def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, window: t % window == 0, at=lambda t: t):
+    h, ys = hs[0], []
+    for t, x in enumerate(xs):
+        h = _leak(params, alpha, x, hs[at(t)] if begins(t, window) else h)
+        ys.append(h @ params.W_hy + params.b_y)
+    return np.stack(ys)
+
+
+FROZEN = Question(
+    id="ps3/frozen_outputs",
+    title="What a chunked gradient differentiates",
+    points=3,
+    cases={
+        "whole chunks": partial(_moved_on, T=9, B=2, window=3),
+        "a shorter last chunk": partial(_moved_on, T=10, B=3, window=4),
+        "chunks of a single step": partial(_moved_on, T=5, B=1, window=1),
+    },
+    reference=_frozen,
+    mistakes={
+        "thawed": _wrong(
+            _frozen, "No later state is frozen. A chunk begins at hs[t].", begins=lambda t, window: t == 0
+        ),
+        "every step": _wrong(
+            _frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, window: True
+        ),
+        "restarted": _wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
+        "one state on": _wrong(_frozen, "Step t (from 0) reads hs[t], not hs[t + 1].", at=lambda t: t + 1),
+    },
+)
+
+
+def _dice(rng, T, B, thrown=1):
+    cuts = rng.uniform(0.2, 0.5, T)
+    return _products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * thrown).astype(int), "cuts": cuts}
+
+
+def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), shift=0):
+    errors = np.array(d_hs)
+    for t in range(len(d_hs) - 1, 0, -1):
+        passed = passes(gates[t - shift], cuts[t - shift]).astype(d_hs.dtype)[:, None]
+        errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * passed
+    return errors
+
+
+DICE = Question(
+    id="ps3/dice_errors",
+    title="Dice, made fair",
+    points=2,
+    cases={
+        "a batch of sequences": partial(_dice, T=8, B=3),
+        "one sequence": partial(_dice, T=9, B=1),
+        "no cut was thrown": partial(_dice, T=6, B=2, thrown=0),
+    },
+    reference=_fair,
+    mistakes={
+        "biased": _wrong(_fair, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g),
+        "by the cut": _wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
+        "inverted": _wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
+        "one off": _wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", shift=1),
+    },
+)
+
+QUESTIONS = (JACOBIANS, CLIP, LIVING, TRUNCATED, FROZEN, DICE)
