@@ -146,7 +146,11 @@ def grade(
         try:
             for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
                 one = futures[future]
-                records.save(_record_of(root, one), waiting[one].key, future.result())
+                if error := future.exception():
+                    results.append(one._replace(note=f"grading failed: {error!r}"))
+                    del jobs[one]
+                else:
+                    records.save(_record_of(root, one), waiting[one].key, future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

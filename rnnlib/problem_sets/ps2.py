@@ -14,7 +14,7 @@ _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the bat
 
 def _problem(rng, T, B):
     """Draw a small net, inputs and errors, no array of them zero."""
-    D, H, K = rng.choice(np.arange(2, 7), size=3, replace=False)  # three sizes that differ
+    D, H, K = rng.choice(np.arange(2, 7), size=3, replace=False).tolist()  # three sizes that differ
     params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
     return {"params": params, "xs": rng.standard_normal((T, B, D)), "d_ys": rng.standard_normal((T, B, K))}
 

@@ -70,8 +70,8 @@ def _times(factors, g):
 def _gradients(rng, lengths):
     limit = float(rng.uniform(3, 6))  # the lengths are multiples of it
     grads = [rng.standard_normal((len(lengths), *p.shape)) for p in _net(rng)]
-    factors = limit * np.array(lengths) / _norms(grads)
-    return {"grads": ElmanParams(*(_times(factors, g) for g in grads)), "limit": limit}
+    scaled = ElmanParams(*(_times(limit * np.array(lengths) / _norms(grads), g) for g in grads))
+    return {"grads": scaled, "limit": limit}
 
 
 def _clipped(grads, limit, *, norms=_norms, mean=np.mean, least=1.0, whole=True, first=False):
@@ -83,8 +83,8 @@ def _clipped(grads, limit, *, norms=_norms, mean=np.mean, least=1.0, whole=True,
 
 
 def _nan(inputs, answer):
-    wrong = any(np.isnan(array).any() for array in answer.values())
-    return "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit." if wrong else None
+    told = "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit."
+    return told if any(np.isnan(array).any() for array in answer.values()) else None
 
 
 CLIP = Question(
@@ -109,25 +109,20 @@ CLIP = Question(
 )
 
 
-def _living(T, stride, window, *, windows=None, chunks=None, heard=None, past=True):
+def _living(T, stride, window, *, longer=0, shared=True, early=False, far=False, past=True):
     t, s = np.ogrid[1 : T + 1, 1 : T + 1]  # rows are losses, columns are steps
-    before = {
-        "windowed": windows or (lambda t: stride * -(-t // stride) - window),
-        "chunked": chunks or (lambda t: (t - 1) // window * window),
-        "last": heard or (lambda t: np.where(t > T - window, T - window, T)),
+    last = (t > T - window) & ((s > T - window) | far)
+    tables = {
+        "windowed": s > (stride * -(-t // stride) if shared else t) - window - longer,
+        "chunked": s > (t - 1) // window * window,
+        "last": s > t - window if early else last,
     }
-    return {name: (s > count(t)) & ((s <= t) | (not past)) for name, count in before.items()}
+    return {name: table & ((s <= t) | (not past)) for name, table in tables.items()}
 
 
 def _drawn(rng, stride, window):
     window += int(rng.integers(2))
     return {"T": 2 * window + 1 + int(rng.integers(window - 1)), "stride": stride, "window": window}  # a rest is left
-
-
-def _other(name, count, says):
-    return Mistake(
-        lambda T, stride, window: _living(T, stride, window, **{name: partial(count, T, stride, window)}), says
-    )
 
 
 LIVING = Question(
@@ -141,22 +136,10 @@ LIVING = Question(
     },
     reference=_living,
     mistakes={
-        "window too long": _other(
-            "windows",
-            lambda T, k, n, t: -(-t // k) * k - n - 1,
-            "`windowed` looks a step too far: 1 is its own step.",
-        ),
-        "stride ignored": _other(
-            "windows", lambda T, k, n, t: t - n, "`windowed` ignores the stride: its losses share one start."
-        ),
-        "last as a window": _other(
-            "heard", lambda T, k, n, t: t - n, "`last` is a window behind every loss: drop the losses up to T − window."
-        ),
-        "last hears all": _other(
-            "heard",
-            lambda T, k, n, t: np.where(t > T - n, 0, T),
-            "`last` hears the right losses, but from too far back.",
-        ),
+        "window too long": _wrong(_living, "`windowed` looks a step too far: a window of 1 is its own step.", longer=1),
+        "stride ignored": _wrong(_living, "`windowed`: the losses of one stride share a start.", shared=False),
+        "last as a window": _wrong(_living, "`last` hears early losses: drop the first T − window.", early=True),
+        "last hears all": _wrong(_living, "`last` looks too far back: step T − window is shut off.", far=True),
         "future": _wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
 )
@@ -202,13 +185,11 @@ TRUNCATED = Question(
 
 def _moved_on(rng, T, B, window):
     run = _run(rng, T, B)
-    return run | {
-        "params": ElmanParams(*(p + 0.2 * rng.standard_normal(p.shape) for p in run["params"])),
-        "window": window,
-    }
+    moved = ElmanParams(*(p + 0.2 * rng.standard_normal(p.shape) for p in run["params"]))
+    return run | {"params": moved, "window": window}
 
 
-def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, window: t % window == 0, at=lambda t: t):
+def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, n: t % n == 0, at=lambda t: t):
     h, ys = hs[0], []
     for t, x in enumerate(xs):
         h = _leak(params, alpha, x, hs[at(t)] if begins(t, window) else h)
@@ -227,12 +208,8 @@ FROZEN = Question(
     },
     reference=_frozen,
     mistakes={
-        "thawed": _wrong(
-            _frozen, "No later state is frozen. A chunk begins at hs[t].", begins=lambda t, window: t == 0
-        ),
-        "every step": _wrong(
-            _frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, window: True
-        ),
+        "thawed": _wrong(_frozen, "No later state is frozen: begin chunks at hs[t].", begins=lambda t, n: t == 0),
+        "every step": _wrong(_frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, n: True),
         "restarted": _wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
         "one state on": _wrong(_frozen, "Step t (from 0) reads hs[t], not hs[t + 1].", at=lambda t: t + 1),
     },

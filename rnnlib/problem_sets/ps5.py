@@ -12,12 +12,13 @@ from rnnlib.questions import Mistake, Question
 
 def _mask(rng, T, B, padding="behind"):
     """(T, B), with a sequence of length T and, where there are others, one of length 1."""
-    lengths = rng.permutation([T, 1, *rng.integers(2, T, size=B)][:B])
-    t = np.arange(T)[:, None] if padding == "behind" else np.arange(T)[::-1, None]
-    return np.broadcast_to(t < (T if padding == "none" else lengths), (T, B)).copy()
+    lengths = T if padding == "none" else rng.permutation([T, 1, *rng.integers(2, T, size=B)][:B])
+    t = np.arange(T)[:: -1 if padding == "in front" else 1, None]
+    return np.broadcast_to(t < lengths, (T, B)).copy()
 
 
-# 1 · two means
+def _wrong(function, says, **options):
+    return Mistake(partial(function, **options), says)
 
 
 def _errors(rng, B, empty=0, behind=1.0):
@@ -26,18 +27,23 @@ def _errors(rng, B, empty=0, behind=1.0):
     return {"errors": np.where(mask, errors, behind * errors), "mask": mask}
 
 
-def _means(errors, mask):
-    weights = losses.mean_over_steps(mask), losses.mean_over_sequences(mask)
-    steps, sequences = ((w * np.where(mask, errors, 0)).sum() for w in weights)
-    return {"over_steps": steps, "over_sequences": sequences}
+def _means(errors, mask, *, swap=False, **other):
+    errors = np.where(mask, errors, 0)
+    steps, sequences = ((w * errors).sum() for w in (losses.mean_over_steps(mask), losses.mean_over_sequences(mask)))
+    right = (
+        {"over_sequences": steps, "over_steps": sequences}
+        if swap
+        else {"over_steps": steps, "over_sequences": sequences}
+    )
+    return right | {name: value(errors, mask) for name, value in other.items()}
 
 
-def _other(name, value):
-    return lambda errors, mask: _means(errors, mask) | {name: value(np.where(mask, errors, 0), mask)}
+def _by_step(errors, mask):
+    return (errors.sum(axis=1) / mask.sum(axis=1)).mean()
 
 
-def _swapped(errors, mask):
-    return dict(zip(("over_steps", "over_sequences"), [*_means(errors, mask).values()][::-1], strict=True))
+def _with_empty(errors, mask):
+    return (errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)).mean()
 
 
 def _infinite(inputs, answer):
@@ -50,110 +56,60 @@ MEANS = Question(
     title="Two means",
     points=2,
     cases={
-        "a batch of sequences": lambda rng: _errors(rng, B=4),
-        "an empty row fills it up": lambda rng: _errors(rng, B=3, empty=1),
-        "infinite behind the end": lambda rng: _errors(rng, B=4, behind=np.inf),
+        "a batch of sequences": partial(_errors, B=4),
+        "an empty row fills it up": partial(_errors, B=3, empty=1),
+        "infinite behind the end": partial(_errors, B=4, behind=np.inf),
     },
     reference=_means,
     mistakes={
-        "all entries": Mistake(
-            _other("over_steps", lambda e, m: e.mean()),
-            "over_steps is divided by T B, padding and all. Divide by the number of steps, the sum of the mask.",
+        "padding": _wrong(
+            _means, "over_steps counts padding. Divide by the sum of the mask.", over_steps=lambda e, m: e.mean()
         ),
-        "empty row counts": Mistake(
-            _other("over_sequences", lambda e, m: (e.sum(0) / np.maximum(m.sum(0), 1)).mean()),
-            "over_sequences takes an empty row for a sequence of loss 0. Divide by the number of rows with a step.",
+        "empty rows": _wrong(
+            _means, "An empty row counts: divide by the rows with a step.", over_sequences=_with_empty
         ),
-        "time by time": Mistake(
-            _other("over_sequences", lambda e, m: (e.sum(1) / m.sum(1)).mean()),
-            "over_sequences is a mean over time of means over the batch. Take each sequence's own mean first, over axis 0.",
+        "steps first": _wrong(
+            _means, "Means over the batch come first: take sequences first.", over_sequences=_by_step
         ),
-        "swapped": Mistake(_swapped, "The two are swapped: over_steps comes first."),
+        "swapped": _wrong(_means, "The two are swapped: over_steps comes first.", swap=True),
     },
     hint=_infinite,
 )
 
 
-# 2 · one gradient of several batches
+def _of_batches(rng, counts):
+    arrays = [rng.standard_normal((1 + len(counts), *p.shape)) for p in init_elman(3, 5, 2, rng=rng)]
+    return {"grads": ElmanParams(*(a[0] + a[1:] for a in arrays)), "counts": rng.permutation(counts)}
 
 
-def _batch_grads(rng, counts, most):
-    params = init_elman(3, 5, 2, rng=rng)
-    draw = lambda p: rng.standard_normal((len(counts), *p.shape)) + rng.standard_normal(p.shape)  # noqa: E731
-    return {"grads": ElmanParams(*map(draw, params)), "counts": rng.permutation(counts), "most": most}
+def _accumulated(grads, counts, *, weigh=lambda c: c / c.sum()):
+    return ElmanParams(*(np.tensordot(weigh(counts), g, axes=1) for g in grads))
 
 
-def _scaled(grads, factor):
-    return ElmanParams(*(factor * g for g in grads))
-
-
-def _norm(arrays):
-    return np.sqrt(sum((g**2).sum() for g in arrays))
-
-
-def _accumulated(grads, counts, most, weigh=lambda c: c / c.sum()):
-    total = ElmanParams(*(np.tensordot(weigh(counts), g, axes=1) for g in grads))
-    return _scaled(total, min(1.0, most / _norm(total)))
-
-
-def _clip_each_batch(grads, counts, most):
-    norms = [_norm(g[n] for g in grads) for n in range(len(counts))]
-    factors = np.minimum(1.0, most / np.array(norms))
-    return _accumulated(grads, counts, np.inf, lambda c: factors * c / c.sum())
-
-
-def _clip_each_array(grads, counts, most):
-    return ElmanParams(*(min(1.0, most / _norm([g])) * g for g in _accumulated(grads, counts, np.inf)))
-
-
-def _always_long(grads, counts, most):
-    total = _accumulated(grads, counts, np.inf)
-    return _scaled(total, most / _norm(total))
+def _again_and_again(counts):
+    return counts * np.cumprod(1 / np.cumsum(counts)[::-1])[::-1]
 
 
 ACCUMULATE = Question(
     id="ps5/accumulate",
     title="One gradient of several batches",
-    points=3,
+    points=2,
     cases={
-        "three batches": lambda rng: _batch_grads(rng, [90, 64, 31], most=100.0),
-        "a large one among small ones": lambda rng: _batch_grads(rng, [400, 3, 12, 7, 5], most=100.0),
-        "too long, to be clipped": lambda rng: _batch_grads(rng, [80, 25, 9], most=rng.uniform(1.0, 3.0)),
-        "one batch": lambda rng: _batch_grads(rng, [17], most=rng.uniform(1.0, 3.0)),
+        "three batches": partial(_of_batches, counts=[90, 64, 31]),
+        "a large one among small ones": partial(_of_batches, counts=[400, 3, 12, 7, 5]),
+        "one batch": partial(_of_batches, counts=[17]),
     },
     reference=_accumulated,
     mistakes={
-        "mean of means": Mistake(
-            partial(_accumulated, weigh=lambda c: np.ones(len(c)) / len(c)),
-            "All batches count alike. A batch's mean times its steps is its sum: weigh by counts, divide by their sum.",
+        "mean of means": _wrong(
+            _accumulated, "All batches count alike. Weigh by steps.", weigh=lambda c: 0 * c + 1 / len(c)
         ),
-        "sum of means": Mistake(
-            partial(_accumulated, weigh=lambda c: np.ones(len(c))),
-            "The means are added as they are. Weigh each by its steps, and divide once, by all steps.",
-        ),
-        "by batches": Mistake(
-            partial(_accumulated, weigh=lambda c: c / len(c)),
-            "Weighed by steps, divided by the number of batches. Divide by the number of all steps.",
-        ),
-        "divided inside": Mistake(
-            partial(_accumulated, weigh=lambda c: c * np.cumprod(1 / np.cumsum(c)[::-1])[::-1]),
-            "Divided inside the loop, by a count that grows: what came early is divided again and again. Divide once.",
-        ),
-        "clipped too early": Mistake(
-            _clip_each_batch, "Each batch's gradient is clipped. Clip once, the finished one."
-        ),
-        "array by array": Mistake(
-            _clip_each_array,
-            "Each array is clipped by itself, which turns the gradient. There is one norm, of all six.",
-        ),
-        "always rescaled": Mistake(
-            _always_long, "A short gradient is made longer. Clipping only shortens: min(1, ...)."
-        ),
+        "sum of means": _wrong(_accumulated, "The means are added as they are. Weigh by steps.", weigh=np.ones_like),
+        "sum": _wrong(_accumulated, "It is the gradient of the sum. Divide once, by all steps.", weigh=np.asarray),
+        "by batches": _wrong(_accumulated, "Divide by all steps, not by the batches.", weigh=lambda c: c / len(c)),
+        "inside": _wrong(_accumulated, "It divides inside the loop. Divide once, at the end.", weigh=_again_and_again),
     },
 )
-
-
-# 3 · the last state of each sequence
 
 
 def _lstm_problem(rng, padding):
@@ -162,54 +118,162 @@ def _lstm_problem(rng, padding):
     return {"params": params, "xs": rng.standard_normal((*mask.shape, D)) * mask[..., None], "mask": mask}
 
 
-def _choose(m, new, old, first):
-    return LSTMState(*np.where(m, new, old))
-
-
-def _last_state(params, xs, mask, freeze=_choose):
-    first = state = LSTMState(*(np.broadcast_to(h, (xs.shape[1], h.size)) for h in params.h0))
+def _last_state(params, xs, mask, *, freeze=lambda m, new, old, first: np.where(m, new, old), begin=1):
+    first = state = LSTMState(*(np.broadcast_to(begin * h, (xs.shape[1], h.size)) for h in params.h0))
     for x, m in zip(xs, mask, strict=True):
-        state = freeze(m[:, None], step(params, x, state)[1], state, first)
+        state = LSTMState(*freeze(m[:, None], step(params, x, state)[1], state, first))
     return state
 
 
-def _from_zero(params, xs, mask):
-    return _last_state(params._replace(h0=LSTMState(*np.zeros_like(params.h0))), xs, mask)
+def _h_alone(m, new, old, first):
+    return np.where(m, new.h, old.h), new.c
 
 
-_FREEZES = {
-    "not frozen": (
-        lambda m, new, old, first: new,
-        "The state goes on over the padding: inputs of zero don't hold it. Where the mask is 0 keep the old one.",
-    ),
-    "h alone": (
-        lambda m, new, old, first: LSTMState(np.where(m, new.h, old.h), new.c),
-        "h is frozen, c goes on. The state of an LSTM is both: freeze both.",
-    ),
-    "c alone": (
-        lambda m, new, old, first: LSTMState(new.h, np.where(m, new.c, old.c)),
-        "c is frozen, h goes on: the output gate still moves. The state of an LSTM is both: freeze both.",
-    ),
-    "wiped out": (
-        lambda m, new, old, first: LSTMState(m * new.h, m * new.c),
-        "The state is multiplied by the mask, which wipes it out. Choose the old one where the mask is 0.",
-    ),
-    "begun anew": (
-        lambda m, new, old, first: _choose(m, new, first, first),
-        "Padding sets the state back to h0. Where the mask is 0 the state before has to stay.",
-    ),
-}
+def _c_alone(m, new, old, first):
+    return new.h, np.where(m, new.c, old.c)
+
 
 LAST_STATE = Question(
     id="ps5/last_state",
     title="The last state of each sequence",
     points=3,
     cases={
-        "no padding": lambda rng: _lstm_problem(rng, "none"),
-        "padding behind": lambda rng: _lstm_problem(rng, "behind"),
-        "padding in front": lambda rng: _lstm_problem(rng, "in front"),
+        "no padding": partial(_lstm_problem, padding="none"),
+        "padding behind": partial(_lstm_problem, padding="behind"),
+        "padding in front": partial(_lstm_problem, padding="in front"),
     },
     reference=_last_state,
-    mistakes={name: Mistake(partial(_last_state, freeze=f), says) for name, (f, says) in _FREEZES.items()}
-    | {"from zero": Mistake(_from_zero, "It begins at zeros. Begin at params.h0, the same for every sequence.")},
+    mistakes={
+        "goes on": _wrong(_last_state, "Inputs of 0 don't hold a state. Keep the old.", freeze=lambda m, new, *_: new),
+        "h alone": _wrong(_last_state, "h is frozen, c goes on. The state is both: freeze both.", freeze=_h_alone),
+        "c alone": _wrong(_last_state, "c is frozen, h goes on. The state is both: freeze both.", freeze=_c_alone),
+        "wiped": _wrong(
+            _last_state,
+            "The mask wipes the state out. Choose, don't multiply.",
+            freeze=lambda m, new, *_: m * np.stack(new),
+        ),
+        "anew": _wrong(
+            _last_state,
+            "Padding sets it back to h0. Keep the state before.",
+            freeze=lambda m, new, old, h0: np.where(m, new, h0),
+        ),
+        "from zero": _wrong(_last_state, "It begins at zeros. Begin at params.h0.", begin=0),
+    },
 )
+
+
+def _gated_problem(rng, padding="none", T=6):
+    mask, H = _mask(rng, T, 3, padding), 4
+    fs, gs = rng.uniform(0.2, 0.95, size=(T, 3, H)), rng.uniform(-0.9, 0.9, size=(T, 3, H))
+    cs = [rng.uniform(-0.9, 0.9, size=(3, H))]
+    for f, g, m in zip(fs, gs, mask, strict=True):
+        cs.append(np.where(m[:, None], f * cs[-1] + (1 - f) * g, cs[-1]))
+    return {"fs": fs, "gs": gs, "cs": np.stack(cs), "mask": mask, "d_cs": rng.standard_normal((T, 3, H))}
+
+
+def _road_back(fs, gs, cs, mask, d_cs, *, road=1, frozen=1, late=0, tied=1, after=0, slope=1, zeroed=True):
+    T, m = len(fs), mask[..., None]
+    keep = road * np.where(m, fs, fs if frozen is None else frozen)  # what a step keeps of c
+    es, e = np.zeros_like(d_cs), np.zeros_like(cs[0])
+    for t in reversed(range(T)):
+        es[t] = d_cs[t] + e
+        e = keep[max(t - late, 0)] * es[t]
+    d_gs = (m if zeroed else 1) * es * (1 - fs)
+    return {"d_as": d_gs * (cs[after : T + after] - tied * gs) * fs**slope, "d_gs": d_gs, "d_c0": e}
+
+
+ROAD = Question(
+    id="ps5/road",
+    title="The road back",
+    points=5,
+    cases={
+        "no padding": _gated_problem,
+        "padding behind": partial(_gated_problem, padding="behind"),
+        "padding in front": partial(_gated_problem, padding="in front"),
+        "a single step": partial(_gated_problem, T=1),
+    },
+    reference=_road_back,
+    mistakes={
+        "no road": _wrong(_road_back, "The error of c_t lacks what comes from c_(t+1), times f_(t+1).", road=0),
+        "wrong gate": _wrong(_road_back, "From c_(t+1) to c_t the error meets f_(t+1), not f_t.", late=1),
+        "gate on padding": _wrong(
+            _road_back, "On padding the error meets f. A frozen step passes it on whole.", frozen=None
+        ),
+        "cut": _wrong(_road_back, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
+        "not tied": _wrong(_road_back, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
+        "state after": _wrong(_road_back, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
+        "no slope": _wrong(_road_back, "d_as is the error of f. Multiply by the sigmoid's slope.", slope=0),
+        "not zeroed": _wrong(_road_back, "On padding a and g had no say: d_as and d_gs are 0 there.", zeroed=False),
+    },
+)
+
+
+def _tagged(rng, B, kinds=3, gap=3, ways=(0, 1, 2, 3), T=14):
+    """Tags (T, B) of chunks with gaps below `gap`; the guess spoils them in one of the ways, but for the first of each sentence."""
+    mask, tags, guess = _mask(rng, T, B), np.zeros((T, B), int), rng.integers(7, size=(T, B))
+    for b, length in enumerate(mask.sum(axis=0)):
+        guess[:length, b], t = 0, 0
+        while t < length:
+            kind, end, way = rng.integers(1, kinds + 1), min(t + rng.integers(1, 4), length), rng.choice(ways) * (t > 0)
+            tags[t:end, b] = [2 * kind - 1] + [2 * kind] * (end - t - 1)
+            guess[t:end, b] = (tags[t:end, b] + 2 * (way == 1) - 1) % 6 + 1  # 1: another kind
+            guess[end - 1, b] *= way != 2  # 2: cut short
+            guess[t, b] += way == 3  # 3: I in place of B
+            t = end + rng.integers(gap)
+    return {"tags": tags, "guess": guess, "mask": mask}
+
+
+def _chunks(tags):
+    """{(begin, end, kind)} of one sequence."""
+    found, begin, before = set(), 0, 0
+    for t, tag in enumerate([*tags, 0]):
+        kind = (tag + 1) // 2
+        if tag % 2 or kind != before:
+            found |= {(begin, t, before)} if before else set()
+            begin, before = t, kind
+    return found
+
+
+def _count(tags, guess, mask, *, chunks=_chunks, padding=False, across=False):
+    mask = mask | padding
+    cut = (
+        [(a[mask] for a in (tags, guess))]
+        if across
+        else [(a[m, b] for a in (tags, guess)) for b, m in enumerate(mask.T)]
+    )
+    pairs = [tuple(map(chunks, pair)) for pair in cut]
+    true, said, right = (sum(map(len, each)) for each in zip(*((a, b, a & b) for a, b in pairs), strict=True))
+    return {"right": right, "said": said, "true": true, "f1": 2 * right / (said + true)}
+
+
+def _tags(ids):
+    return {(t, tag) for t, tag in enumerate(ids) if tag}
+
+
+def _after_b(ids):
+    return {chunk for chunk in _chunks(ids) if ids[chunk[0]] % 2}
+
+
+CHUNKS = Question(
+    id="ps5/chunks",
+    title="Whole chunks",
+    points=4,
+    cases={
+        "a batch of sentences": partial(_tagged, B=5),
+        "one sentence": partial(_tagged, B=1, ways=(1, 2)),
+        "chunks side by side": partial(_tagged, B=3, kinds=1, gap=1, ways=(0, 1)),
+        "an I that begins a chunk": partial(_tagged, B=4, ways=(3,)),
+    },
+    reference=_count,
+    mistakes={
+        "tags": _wrong(_count, "Tags are counted. Count chunks: all of one, or nothing.", chunks=_tags),
+        "any kind": _wrong(_count, "The kind must agree too.", chunks=lambda ids: {c[:2] for c in _chunks(ids)}),
+        "any end": _wrong(_count, "The end must agree too.", chunks=lambda ids: {c[::2] for c in _chunks(ids)}),
+        "merged": _wrong(_count, "A B always begins a new chunk.", chunks=lambda ids: _chunks(ids + ids % 2)),
+        "B alone": _wrong(_count, "An I behind O or another kind begins a chunk too.", chunks=_after_b),
+        "padding": _wrong(_count, "Guesses on the padding count. Cut each sequence at its end.", padding=True),
+        "across": _wrong(_count, "Chunks run across sequences. Take one column at a time.", across=True),
+    },
+)
+
+QUESTIONS = (MEANS, ACCUMULATE, LAST_STATE, ROAD, CHUNKS)
