@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,22 +141,11 @@ def grade(
             jobs[one] = grader.job(_restored(root, one), dice)
         except ValueError as error:
             results.append(one._replace(note=str(error)))
-    waiting = {one: job for one, job in jobs.items() if records.load(_record_of(root, one), job.key) is None}
     with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = {pool.submit(grader.grade, job, limits, sandboxed): one for one, job in waiting.items()}
-        try:
-            for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
-                one = futures[future]
-                if error := future.exception():
-                    results.append(one._replace(note=f"grading failed: {error!r}"))
-                    del jobs[one]
-                else:
-                    records.save(_record_of(root, one), waiting[one].key, future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    nbgrader = _nbgrader(root, sandboxed)
-    return results + [_booked(nbgrader, root, one, jobs[one]) for one in tqdm(jobs, desc="gradebook")]
+        failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
+    results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
+    nbgrader, fine = _nbgrader(root, sandboxed), [one for one in jobs if one not in failed]
+    return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
 
 
 def feedback(root: Path, assignments: list[str] | None = None) -> list[Submission]:
@@ -201,14 +191,30 @@ def _restored(root, one):
     return submission.restored(released, submission.read(one.path))
 
 
+def _run(root, jobs, submit):
+    """Run what no earlier run has, store each as it comes, and list those that failed through no fault of theirs."""
+    new = {one: job for one, job in jobs.items() if records.load(_record_of(root, one), job.key) is None}
+    futures = {submit(job): one for one, job in new.items()}
+    try:
+        for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
+            one = futures[future]
+            if error := future.exception():
+                yield one, error
+            else:
+                records.save(_record_of(root, one), new[one].key, future.result())
+    finally:
+        for future in futures:
+            future.cancel()
+
+
 def _record_of(root, one):
     return root / "course" / "records" / one.student / f"{one.assignment}.json"
 
 
-def _booked(nbgrader, root, one, job):
+def _booked(nbgrader, root, one, key):
     """Let nbgrader put a grading into the gradebook, unless it has."""
     path = root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
-    if path.exists() and nbformat.read(path, as_version=4).metadata.get("graded") == job.key:
+    if path.exists() and nbformat.read(path, as_version=4).metadata.get("graded") == key:
         return one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models

@@ -48,7 +48,8 @@ def job(notebook: Any, secret: str) -> Job:
         ValueError: a graded code cell is not of the form check("psN/name", name).
     """
     steps = tuple(_step(cell) for cell in notebook.cells if cell.cell_type == "code")
-    return Job(steps, hashlib.sha256(repr((secret, steps)).encode()).hexdigest())
+    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    return Job(steps, hashlib.sha256(repr((secret, cells)).encode()).hexdigest())
 
 
 def grade(job: Job, limits: Limits = USUAL, sandboxed: bool = True) -> list[list[dict[str, Any]]]:

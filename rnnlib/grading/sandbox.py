@@ -183,7 +183,8 @@ class Pupil:
 
     def _family(self):
         with suppress(psutil.Error):
-            return psutil.Process(self._process.pid).children(recursive=True)
+            first = psutil.Process(self._process.pid)
+            return [first, *first.children(recursive=True)]
         return []
 
 

@@ -10,6 +10,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
 def read(path: Path) -> Any:
@@ -42,7 +44,8 @@ def restored(release: Any, submitted: Any) -> Any:
     """Put a submission's answers and added cells into the released notebook.
 
     An answer is the first cell with the grade_id of an answer cell. Any other code or Markdown cell of the learner's stays behind the
-    cell of the release that it follows. Markdown loses its HTML, which an instructor's browser would run.
+    cell of the release that it follows. Markdown loses its HTML, and links to
+    anything but pages, which an instructor's browser would run.
 
     Args:
         release: the notebook as it was handed out, or its latest correction.
@@ -56,16 +59,16 @@ def restored(release: Any, submitted: Any) -> Any:
     for cell in submitted.cells:
         name = _name(cell)
         if name in known and name not in answers:
-            answers[name], anchor = cell.source, name
+            answers[name], anchor = cell, name
         elif cell.cell_type in ("code", "markdown") and cell.source.strip():
             make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
-            added.setdefault(anchor, []).append(make(_plain(cell)))
+            added.setdefault(anchor, []).append(_harmless(make(), cell))
     result = copy.deepcopy(release)
     result.cells = list(added[None])
     for cell in copy.deepcopy(release.cells):
         name = _name(cell)
         if cell.metadata.get("nbgrader", {}).get("solution") and name in answers:
-            cell.source = _plain(cell | {"source": answers[name]})
+            cell = _harmless(cell, answers[name])
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         result.cells += [cell, *added.get(name, ())]
@@ -78,5 +81,17 @@ def _name(cell):
     return (info.get("grade_id") if isinstance(info, dict) else None) or cell.get("id")
 
 
-def _plain(cell):
-    return TAG.sub("&lt;", cell["source"]) if cell["cell_type"] == "markdown" else cell["source"]
+def _harmless(cell, theirs):
+    """A cell with the source of the learner's, and its pictures."""
+    cell.source = theirs.source
+    if cell.cell_type == "markdown":
+        cell.source = LINK.sub("] ", TAG.sub("&lt;", theirs.source))
+        cell.attachments = dict(_pictures(theirs.get("attachments")))
+    return cell
+
+
+def _pictures(attachments):
+    for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
+        for mime, data in bundle.items() if isinstance(bundle, dict) else ():
+            if mime in ("image/png", "image/jpeg") and isinstance(data, str) and BASE64.fullmatch(data):
+                yield name, {mime: data}

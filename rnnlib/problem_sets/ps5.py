@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 
 from rnnlib import losses
-from rnnlib.answers import leaves
 from rnnlib.cells import ElmanParams, LSTMState, init_elman, init_lstm, step
 from rnnlib.questions import Mistake, Question
 
@@ -27,28 +26,21 @@ def _errors(rng, B, empty=0, behind=1.0):
     return {"errors": np.where(mask, errors, behind * errors), "mask": mask}
 
 
-def _means(errors, mask, *, swap=False, **other):
+def _over_steps(errors, mask):
+    return (losses.mean_over_steps(mask) * errors).sum()
+
+
+def _over_sequences(errors, mask):
+    return (losses.mean_over_sequences(mask) * errors).sum()
+
+
+def _mean_of_means(errors, mask, axis):
+    return (errors.sum(axis) / np.maximum(mask.sum(axis), 1)).mean()
+
+
+def _means(errors, mask, *, steps=_over_steps, sequences=_over_sequences):
     errors = np.where(mask, errors, 0)
-    steps, sequences = ((w * errors).sum() for w in (losses.mean_over_steps(mask), losses.mean_over_sequences(mask)))
-    right = (
-        {"over_sequences": steps, "over_steps": sequences}
-        if swap
-        else {"over_steps": steps, "over_sequences": sequences}
-    )
-    return right | {name: value(errors, mask) for name, value in other.items()}
-
-
-def _by_step(errors, mask):
-    return (errors.sum(axis=1) / mask.sum(axis=1)).mean()
-
-
-def _with_empty(errors, mask):
-    return (errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)).mean()
-
-
-def _infinite(inputs, answer):
-    finite = all(np.isfinite(leaf).all() for leaf in leaves(answer).values())
-    return None if finite else "Something infinite behind the end gets in: 0 times infinity is not 0. Try np.where."
+    return {"over_steps": steps(errors, mask), "over_sequences": sequences(errors, mask)}
 
 
 MEANS = Question(
@@ -58,22 +50,21 @@ MEANS = Question(
     cases={
         "a batch of sequences": partial(_errors, B=4),
         "an empty row fills it up": partial(_errors, B=3, empty=1),
-        "infinite behind the end": partial(_errors, B=4, behind=np.inf),
+        "large numbers behind the end": partial(_errors, B=5, behind=-20.0),
     },
     reference=_means,
     mistakes={
-        "padding": _wrong(
-            _means, "over_steps counts padding. Divide by the sum of the mask.", over_steps=lambda e, m: e.mean()
+        "padding": _wrong(_means, "over_steps counts padding: divide by the mask's sum.", steps=lambda e, m: e.mean()),
+        "empty": _wrong(
+            _means,
+            "An empty row counts as a sequence of loss 0. Divide by the number of rows with a step.",
+            sequences=partial(_mean_of_means, axis=0),
         ),
-        "empty rows": _wrong(
-            _means, "An empty row counts: divide by the rows with a step.", over_sequences=_with_empty
+        "turned": _wrong(_means, "Begin with each sequence's own mean.", sequences=partial(_mean_of_means, axis=1)),
+        "swapped": _wrong(
+            _means, "They are swapped: over_steps comes first.", steps=_over_sequences, sequences=_over_steps
         ),
-        "steps first": _wrong(
-            _means, "Means over the batch come first: take sequences first.", over_sequences=_by_step
-        ),
-        "swapped": _wrong(_means, "The two are swapped: over_steps comes first.", swap=True),
     },
-    hint=_infinite,
 )
 
 
@@ -86,7 +77,7 @@ def _accumulated(grads, counts, *, weigh=lambda c: c / c.sum()):
     return ElmanParams(*(np.tensordot(weigh(counts), g, axes=1) for g in grads))
 
 
-def _again_and_again(counts):
+def _inside(counts):
     return counts * np.cumprod(1 / np.cumsum(counts)[::-1])[::-1]
 
 
@@ -101,13 +92,12 @@ ACCUMULATE = Question(
     },
     reference=_accumulated,
     mistakes={
-        "mean of means": _wrong(
-            _accumulated, "All batches count alike. Weigh by steps.", weigh=lambda c: 0 * c + 1 / len(c)
-        ),
-        "sum of means": _wrong(_accumulated, "The means are added as they are. Weigh by steps.", weigh=np.ones_like),
+        "means": _wrong(_accumulated, "All batches count alike. Weigh them by steps.", weigh=lambda c: c**0 / len(c)),
         "sum": _wrong(_accumulated, "It is the gradient of the sum. Divide once, by all steps.", weigh=np.asarray),
-        "by batches": _wrong(_accumulated, "Divide by all steps, not by the batches.", weigh=lambda c: c / len(c)),
-        "inside": _wrong(_accumulated, "It divides inside the loop. Divide once, at the end.", weigh=_again_and_again),
+        "by batches": _wrong(
+            _accumulated, "Divide by the number of all steps, not of batches.", weigh=lambda c: c / len(c)
+        ),
+        "inside": _wrong(_accumulated, "It divides inside the loop. Divide once, at the end.", weigh=_inside),
     },
 )
 
@@ -118,19 +108,12 @@ def _lstm_problem(rng, padding):
     return {"params": params, "xs": rng.standard_normal((*mask.shape, D)) * mask[..., None], "mask": mask}
 
 
-def _last_state(params, xs, mask, *, freeze=lambda m, new, old, first: np.where(m, new, old), begin=1):
+def _last_state(params, xs, mask, *, free=(False, False), keep=1, anew=False, begin=1):
     first = state = LSTMState(*(np.broadcast_to(begin * h, (xs.shape[1], h.size)) for h in params.h0))
     for x, m in zip(xs, mask, strict=True):
-        state = LSTMState(*freeze(m[:, None], step(params, x, state)[1], state, first))
+        parts = zip(free, step(params, x, state)[1], first if anew else state, strict=True)
+        state = LSTMState(*(np.where(m[:, None] | goes_on, new, keep * old) for goes_on, new, old in parts))
     return state
-
-
-def _h_alone(m, new, old, first):
-    return np.where(m, new.h, old.h), new.c
-
-
-def _c_alone(m, new, old, first):
-    return new.h, np.where(m, new.c, old.c)
 
 
 LAST_STATE = Question(
@@ -144,19 +127,11 @@ LAST_STATE = Question(
     },
     reference=_last_state,
     mistakes={
-        "goes on": _wrong(_last_state, "Inputs of 0 don't hold a state. Keep the old.", freeze=lambda m, new, *_: new),
-        "h alone": _wrong(_last_state, "h is frozen, c goes on. The state is both: freeze both.", freeze=_h_alone),
-        "c alone": _wrong(_last_state, "c is frozen, h goes on. The state is both: freeze both.", freeze=_c_alone),
-        "wiped": _wrong(
-            _last_state,
-            "The mask wipes the state out. Choose, don't multiply.",
-            freeze=lambda m, new, *_: m * np.stack(new),
-        ),
-        "anew": _wrong(
-            _last_state,
-            "Padding sets it back to h0. Keep the state before.",
-            freeze=lambda m, new, old, h0: np.where(m, new, h0),
-        ),
+        "goes on": _wrong(_last_state, "Inputs of 0 don't hold a state. Keep the one before.", free=(True, True)),
+        "h alone": _wrong(_last_state, "h is frozen, c goes on. The state is both: freeze both.", free=(False, True)),
+        "c alone": _wrong(_last_state, "c is frozen, h goes on. The state is both: freeze both.", free=(True, False)),
+        "wiped": _wrong(_last_state, "The mask is multiplied in, which wipes the state out. Choose instead.", keep=0),
+        "anew": _wrong(_last_state, "Padding sets the state back to h0. Keep the one before.", anew=True),
         "from zero": _wrong(_last_state, "It begins at zeros. Begin at params.h0.", begin=0),
     },
 )
@@ -178,8 +153,8 @@ def _road_back(fs, gs, cs, mask, d_cs, *, road=1, frozen=1, late=0, tied=1, afte
     for t in reversed(range(T)):
         es[t] = d_cs[t] + e
         e = keep[max(t - late, 0)] * es[t]
-    d_gs = (m if zeroed else 1) * es * (1 - fs)
-    return {"d_as": d_gs * (cs[after : T + after] - tied * gs) * fs**slope, "d_gs": d_gs, "d_c0": e}
+    d_fs, d_gs = (part * es * (m if zeroed else 1) for part in (cs[after : T + after] - tied * gs, 1 - fs))
+    return {"d_as": d_fs * (fs * (1 - fs)) ** slope, "d_gs": d_gs, "d_c0": e}
 
 
 ROAD = Question(
@@ -196,9 +171,7 @@ ROAD = Question(
     mistakes={
         "no road": _wrong(_road_back, "The error of c_t lacks what comes from c_(t+1), times f_(t+1).", road=0),
         "wrong gate": _wrong(_road_back, "From c_(t+1) to c_t the error meets f_(t+1), not f_t.", late=1),
-        "gate on padding": _wrong(
-            _road_back, "On padding the error meets f. A frozen step passes it on whole.", frozen=None
-        ),
+        "gate on padding": _wrong(_road_back, "Padding multiplies by f. Frozen steps pass all on.", frozen=None),
         "cut": _wrong(_road_back, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
         "not tied": _wrong(_road_back, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
         "state after": _wrong(_road_back, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
@@ -236,12 +209,8 @@ def _chunks(tags):
 
 def _count(tags, guess, mask, *, chunks=_chunks, padding=False, across=False):
     mask = mask | padding
-    cut = (
-        [(a[mask] for a in (tags, guess))]
-        if across
-        else [(a[m, b] for a in (tags, guess)) for b, m in enumerate(mask.T)]
-    )
-    pairs = [tuple(map(chunks, pair)) for pair in cut]
+    columns = [mask] if across else [(steps, b) for b, steps in enumerate(mask.T)]
+    pairs = [(chunks(tags[column]), chunks(guess[column])) for column in columns]
     true, said, right = (sum(map(len, each)) for each in zip(*((a, b, a & b) for a, b in pairs), strict=True))
     return {"right": right, "said": said, "true": true, "f1": 2 * right / (said + true)}
 
@@ -260,15 +229,15 @@ CHUNKS = Question(
     points=4,
     cases={
         "a batch of sentences": partial(_tagged, B=5),
-        "one sentence": partial(_tagged, B=1, ways=(1, 2)),
+        "one sentence": partial(_tagged, B=1, ways=(0, 1, 2)),
         "chunks side by side": partial(_tagged, B=3, kinds=1, gap=1, ways=(0, 1)),
-        "an I that begins a chunk": partial(_tagged, B=4, ways=(3,)),
+        "an I that begins a chunk": partial(_tagged, B=4, ways=(2, 3)),
     },
     reference=_count,
     mistakes={
         "tags": _wrong(_count, "Tags are counted. Count chunks: all of one, or nothing.", chunks=_tags),
-        "any kind": _wrong(_count, "The kind must agree too.", chunks=lambda ids: {c[:2] for c in _chunks(ids)}),
-        "any end": _wrong(_count, "The end must agree too.", chunks=lambda ids: {c[::2] for c in _chunks(ids)}),
+        "any kind": _wrong(_count, "A wrong kind counts as right.", chunks=lambda ids: {c[:2] for c in _chunks(ids)}),
+        "any end": _wrong(_count, "A wrong end counts as right.", chunks=lambda ids: {c[::2] for c in _chunks(ids)}),
         "merged": _wrong(_count, "A B always begins a new chunk.", chunks=lambda ids: _chunks(ids + ids % 2)),
         "B alone": _wrong(_count, "An I behind O or another kind begins a chunk too.", chunks=_after_b),
         "padding": _wrong(_count, "Guesses on the padding count. Cut each sequence at its end.", padding=True),

@@ -1,0 +1,82 @@
+"""What goes over the wire comes back the same; what is no frame builds nothing."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnlib.cells import ElmanParams, init_elman
+from rnnlib.grading.wire import HEAD, BrokenFrameError, decode, encode, split
+
+KINDS = ["?", "i1", "u2", "i8", "f2", "f4", "f8"]
+
+
+def back(value, **options):
+    return decode(*split(encode(value)), **options)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), st.lists(st.integers(0, 3), max_size=3))),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+)
+def test_values_come_back(arrays, rest):
+    value = {"arrays": tuple(np.ones(shape, kind) for kind, shape in arrays), "rest": rest}
+    again = back(value)
+    assert again["rest"] == rest
+    for one, two in zip(value["arrays"], again["arrays"], strict=True):
+        assert one.dtype == two.dtype
+        np.testing.assert_array_equal(one, two)
+
+
+def test_named_tuples_come_back_where_classes_are_trusted_alone():
+    params = init_elman(2, 3, 1, rng=np.random.default_rng(0))
+    assert isinstance(back(params, classes=True), ElmanParams)
+    assert type(back(params)) is dict
+
+
+def test_what_is_no_number_is_refused():
+    with pytest.raises(TypeError, match="only numbers can be sent, got object"):
+        encode(object())
+
+
+def frame(node, raw=b""):
+    return json.dumps(node).encode(), raw
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [
+        (b"{]", b""),
+        frame({"dtype": "O", "shape": [1]}, bytes(8)),
+        frame({"dtype": "<f8", "shape": [10**12]}, bytes(8)),
+        frame({"dtype": "<f8", "shape": [-1]}, bytes(8)),
+        frame({"dtype": "<f8", "shape": [True]}, bytes(8)),
+        frame({"dtype": "<f8", "shape": "12"}, bytes(8)),
+        frame({"dtype": ["<f8"], "shape": [1]}, bytes(8)),
+        frame({"dtype": "<f8", "shape": [1]}, bytes(16)),
+        frame({"list": 3}),
+        frame({"set": []}),
+        frame({"dict": {}, "list": []}),
+        (b"[" * 100_000, b""),
+    ],
+    ids=range(12),
+)
+def test_what_is_no_frame_builds_nothing(text, raw):
+    with pytest.raises(BrokenFrameError, match="not a frame"):
+        decode(text, raw)
+
+
+def test_no_class_is_looked_up_for_an_untrusted_frame():
+    text, raw = frame({"class": "os:system", "fields": {"dict": {"command": "true"}}})
+    assert decode(text, raw) == {"command": "true"}
+
+
+def test_the_head_tells_both_lengths():
+    whole = encode({"x": np.zeros(3)})
+    assert HEAD.unpack_from(whole) == (len(split(whole)[0]), 24)
