@@ -103,7 +103,10 @@ class Question(NamedTuple):
         """
         verdict = Verdict(f"{self.id} · {self.title}", self.points, cases, ())
         named = [self.mistakes[name].says for name in verdict.mistakes]
-        hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else (*named, *([hint] if hint else ()))[:1]
+        if named and all(set(verdict.mistakes) & set(case.mistakes) for case in cases if case.share < 1):
+            hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else tuple(named)
+        else:
+            hints = (*([hint] if hint else ()), *named)
         return verdict._replace(hints=hints)
 
     def grade(
@@ -142,7 +145,7 @@ class Question(NamedTuple):
         names = []
         for name, mistake in self.mistakes.items():
             made = self.ask(mistake.answer, inputs)
-            if made.trouble is None and all(part.right for part in compare(value, made.value, tolerance)):
+            if made.trouble is None and _alike(value, made.value, tolerance):
                 names.append(name)
         return tuple(names)
 
@@ -214,6 +217,14 @@ def _cast(leaf, dtype):
 
 def _is_single(*trees):
     return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
+
+
+def _alike(given, made, tolerance):
+    """Whether two wrong answers are the same, NaN for NaN."""
+    given, made = (
+        jax.tree.map(lambda leaf: np.nan_to_num(leaf, posinf=1e30, neginf=-1e30), tree) for tree in (given, made)
+    )
+    return all(part.right for part in compare(given, made, tolerance))
 
 
 def _quietly(function, *args):

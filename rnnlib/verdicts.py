@@ -59,18 +59,20 @@ class Verdict(NamedTuple):
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """What is wrong, each thing once, with the first case that shows it."""
+        """What is wrong, each thing once, in the first case that shows it."""
         told = {}
         for case in self.cases:
             with_what = f" (called with {case.called})" if case.called else ""
-            for says in [case.says] if case.says else [f"{p.name} {p.says}" for p in case.parts if not p.right]:
-                told.setdefault(says, f"{case.name}: {says}{with_what}")
+            for part in [Part("", False, case.says)] if case.says else [part for part in case.parts if not part.right]:
+                told.setdefault(
+                    part.name or part.says, f"{case.name}: {part.name} {part.says}".replace("  ", " ") + with_what
+                )
         return tuple(told.values())
 
     def __str__(self) -> str:
         """Give the verdict as text."""
         marks = [f"  {_mark(case.share)} {case.name}" for case in self.cases]
-        notes = [f"  · {line}" for line in (*self.complaints, *self.hints)]
+        notes = [f"  → {line}" for line in self.hints] + [f"  · {line}" for line in self.complaints]
         return "\n".join([self._headline(), *marks, *notes])
 
     __repr__ = __str__
@@ -83,8 +85,9 @@ class Verdict(NamedTuple):
         names = list(dict.fromkeys(part.name for case in self.cases for part in case.parts))
         head = "".join(f"<th>{escape(name)}</th>" for name in ["case", *names])
         rows = "".join(f"<tr><td>{escape(case.name)}</td>{_row(case, names)}</tr>" for case in self.cases)
-        notes = "".join(f"<li>{escape(line)}</li>" for line in (*self.complaints, *self.hints))
-        return f"<p><b>{escape(self._headline())}</b></p><table><tr>{head}</tr>{rows}</table><ul>{notes}</ul>"
+        notes = "".join(f"<li>{escape(line)}</li>" for line in self.complaints)
+        hints = "".join(f"<p>→ <b>{escape(line)}</b></p>" for line in self.hints)
+        return f"<p><b>{escape(self._headline())}</b></p><table><tr>{head}</tr>{rows}</table>{hints}<ul>{notes}</ul>"
 
 
 def compare(given: Any, wanted: Any, tolerance: float) -> tuple[Part, ...]:
@@ -154,7 +157,7 @@ def _likeness(given, wanted, tolerance):
     if not given.any():
         return "is all zero"
     factor = np.vdot(given, wanted) / np.vdot(wanted, wanted) if size else 0
-    if factor and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
+    if factor and np.isfinite(factor) and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
         return "has the wrong sign" if abs(factor + 1) < 1e-6 else f"is {factor:.3g} times what it should be"
     if wanted.ndim == 2 and wanted.shape[0] == wanted.shape[1] and np.abs(given.T - wanted).max() <= tolerance * size:
         return "is the transpose of what it should be"

@@ -158,7 +158,7 @@ def _outputs(notebook, path):
     code = (cell for cell in notebook.cells if cell.cell_type == "code")
     for count, cell in enumerate(code, start=1):
         if cell.execution_count != count:
-            hint = f"run make notebooks CHAPTERS=notebooks/{path.name}"
+            hint = f"run make notebooks NOTEBOOKS={path.relative_to(ROOT)}"
             yield f"{cell.id}: execution count {cell.execution_count} where {count} is due: {hint}"
         for output in cell.outputs:
             if output.output_type == "error":

@@ -78,8 +78,8 @@ LOOK_UP = Question(
     title="A window on the past",
     points=3,
     cases={
-        "a batch of texts": partial(_texts, T=7, B=3, width=4),
-        "one text": partial(_texts, T=6, B=1, width=2),
+        "a batch of texts": partial(_texts, T=8, B=2, width=4),
+        "one text": partial(_texts, T=6, B=1, width=3),
         "a window longer than the text": partial(_texts, T=3, B=2, width=5),
     },
     reference=_look_up,
@@ -120,9 +120,9 @@ READ = Question(
     title="Reading documents side by side",
     points=3,
     cases={
-        "a batch of documents": partial(_documents, T=8, B=3, chance=0.15, begins=[3]),
-        "one sequence, three documents": partial(_documents, T=7, B=1, chance=0.0, begins=[2, 5]),
-        "new at the first step and at the last": partial(_documents, T=5, B=2, chance=0.0, begins=[0, 4]),
+        "a batch of documents": partial(_documents, T=9, B=2, chance=0.15, begins=[3]),
+        "one sequence, three documents": partial(_documents, T=8, B=1, chance=0.0, begins=[2, 5]),
+        "new at the first step and at the last": partial(_documents, T=10, B=2, chance=0.0, begins=[0, 9]),
     },
     reference=_read,
     mistakes=_known(
@@ -161,10 +161,10 @@ SCORE = Question(
     title="Surprise and perplexity",
     points=3,
     cases={
-        "a batch of sequences": partial(_outputs, T=6, B=4),
-        "one sequence": partial(_outputs, T=5, B=1),
-        "outputs near 1000 and -1000": partial(_outputs, T=4, B=3, shift=1000.0),
-        "confident, and often wrong": partial(_outputs, T=8, B=2, scale=25.0),
+        "a batch of sequences": partial(_outputs, T=9, B=2),
+        "one sequence": partial(_outputs, T=8, B=1),
+        "outputs near 1000 and -1000": partial(_outputs, T=10, B=2, shift=1000.0),
+        "confident, and often wrong": partial(_outputs, T=12, B=2, scale=25.0),
     },
     reference=_score,
     mistakes=_known(
@@ -217,7 +217,7 @@ def _prompts(rng, P, B, length):
 
 
 def _continue(params, prompt, length, *, bug=None):
-    vectors = partial(one_hot, D=len(params.b_y), dtype=params.b_y.dtype)
+    vectors = partial(one_hot, D=len(params.b_y), dtype=params.b_y.dtype.type)
     tape = bptt.forward(params, vectors(prompt))
     y, h = tape.ys[-1], tape.hs[0] if bug == "h0_again" else tape.hs[-1]
     y, h = elman_step(params, vectors(prompt[-1]), h) if bug == "last_symbol_read_twice" else (y, h)
@@ -233,9 +233,9 @@ CONTINUE_TEXT = Question(
     title="Read a beginning, write on",
     points=3,
     cases={
-        "a batch of texts": partial(_prompts, P=4, B=3, length=8),
-        "one text": partial(_prompts, P=3, B=1, length=9),
-        "a beginning of one symbol": partial(_prompts, P=1, B=4, length=6),
+        "a batch of texts": partial(_prompts, P=4, B=2, length=9),
+        "one text": partial(_prompts, P=3, B=1, length=10),
+        "a beginning of one symbol": partial(_prompts, P=1, B=2, length=8),
     },
     reference=_continue,
     mistakes=_known(

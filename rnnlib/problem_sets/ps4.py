@@ -1,29 +1,37 @@
-"""Problem set 4, scan: recurrent nets as scans, what may leave the loop, what is cut, what is computed again, and a scan turned round by hand."""
+"""Problem set 4, scan: nets as scans, what may leave the loop, what is cut, what is run again, and a scan turned round by hand.
 
+Learners answer in JAX. References and mistakes are loops in NumPy, which have nothing to compile.
+"""
+
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.lax import scan, stop_gradient
 
-from rnnlib.cells import ElmanParams, elman_step, init_elman
-from rnnlib.losses import squared_error
+from rnnlib import bptt, losses
+from rnnlib.cells import ElmanParams, init_elman
 from rnnlib.questions import Mistake, Question
-from rnnlib.unroll import loss_checkpointed
+
+
+class _InNumpy(NamedTuple):
+    """A reference or a mistake, which gives what `_measured` makes of a learner's function."""
+
+    function: Callable
+    options: dict
+
+    def __call__(self, **inputs):
+        return self.function(**jax.tree.map(np.asarray, inputs), **self.options)
 
 
 def _wrong(function, says, **options):
-    return Mistake(partial(function, **options), says)
+    return Mistake(_InNumpy(function, options), says)
 
 
-def _net(rng, T, B, D=3, H=5, K=4):
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
-    return {"params": params, "xs": rng.standard_normal((T, B, D))}
-
-
-def _h0(params, xs):
-    return jnp.broadcast_to(params.h0, (xs.shape[1], params.h0.size))
+def _measured(measure):
+    return lambda f, inputs: f(**inputs) if isinstance(f, _InNumpy) else measure(f, inputs)
 
 
 def _batches(draw):
@@ -31,19 +39,14 @@ def _batches(draw):
     return {name: partial(draw, T=T, B=B) for name, (T, B) in sizes.items()}
 
 
-def _read(params, hs):
-    return hs @ params.W_hy + jnp.broadcast_to(params.b_y, (*hs.shape[:-1], params.b_y.size))
+def _net(rng, T, B, D=3, H=5, K=4):
+    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
+    return {"params": params, "xs": rng.standard_normal((T, B, D))}
 
 
-def _change(params, xs, *, seen=lambda new, old, h0: new - old, start=_h0, bias=1):
-    h0 = start(params, xs)
-
-    def body(old, x):
-        new = jax.vmap(partial(elman_step, params))(x, old)[1]
-        return new, seen(new, old, h0)
-
-    last, seen_states = scan(body, h0, xs)
-    return {"last": last, "ys": _read(params._replace(b_y=bias * params.b_y), seen_states)}
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1):
+    hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
+    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
 
 
 CHANGE = Question(
@@ -51,19 +54,15 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=_change,
+    reference=_InNumpy(_change, {}),
     mistakes={
-        "state": _wrong(
-            _change, "It reads y from h_t. Read it from h_t − h_{t-1}: the body has both.", seen=lambda n, o, _: n
+        "state": _wrong(_change, "It reads y from h_t: take h_t − h_{t-1}. The body has both.", seen=lambda hs: hs[1:]),
+        "backwards": _wrong(_change, "The change is new minus old.", seen=lambda hs: hs[:-1] - hs[1:]),
+        "since h0": _wrong(
+            _change, "It is the change since h_0, not since the step before.", seen=lambda hs: hs[1:] - hs[0]
         ),
-        "backwards": _wrong(_change, "The change is new minus old, not old minus new.", seen=lambda n, o, _: o - n),
-        "since the start": _wrong(
-            _change, "The change is taken since h_0, not since the step before.", seen=lambda n, o, h0: n - h0
-        ),
-        "from zero": _wrong(
-            _change, "The first carry is zero. It is params.h0, for every sequence.", start=lambda p, xs: 0 * _h0(p, xs)
-        ),
-        "no bias": _wrong(_change, "b_y is missing: it is added to the change, and does not cancel.", bias=0),
+        "from zero": _wrong(_change, "The first carry is params.h0, for every sequence.", start=0),
+        "no bias": _wrong(_change, "b_y is missing. It is added to each change, and does not cancel.", bias=0),
     },
     jax=True,
 )
@@ -75,15 +74,14 @@ def _theano(rng, T, H=4, K=3):
 
 
 def _translated(
-    us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=(-1, -2), on=lambda new, one, two: (new, one), old=False
+    us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, on=lambda new, one, two: (new, one), old=False
 ):
-    def body(carry, now):
-        one, two = carry
-        new = jnp.tanh(now[0] + one @ W_1 + two @ W_2)
-        return on(new, one, two), (new, now[1] * ((one if old else new) @ V))
-
-    _, results = scan(body, (start[taps[0]], start[taps[1]]), (us[::u], vs[::v]))
-    return dict(zip("as", (result[::out] for result in results), strict=True))
+    (two, one), results = start[::taps], []
+    for now_u, now_v in zip(us[::u], vs[::v], strict=True):
+        new = np.tanh(now_u + one @ W_1 + two @ W_2)
+        results.append((new, now_v * ((one if old else new) @ V)))
+        one, two = on(new, one, two)
+    return {name: np.stack(result)[::out] for name, result in zip("as", zip(*results, strict=True), strict=True)}
 
 
 TRANSLATED = Question(
@@ -91,69 +89,49 @@ TRANSLATED = Question(
     title="From Theano's words",
     points=4,
     cases={f"T = {T}": partial(_theano, T=T) for T in (6, 9, 1)},
-    reference=_translated,
+    reference=_InNumpy(_translated, {}),
     mistakes={
         "order of xs": _wrong(
-            _translated, "Results are in the order of the inputs. Theano's are in the order computed.", out=-1
+            _translated, "Results are in the order of us. Theano's are in the order computed.", out=-1
         ),
         "forwards": _wrong(
             _translated, "It begins with the first inputs: go_backwards begins with the last.", u=1, v=1
         ),
         "us alone": _wrong(_translated, "Only us are turned. go_backwards turns all sequences.", v=1),
-        "start swapped": _wrong(
-            _translated, "start is read backwards: start[1] is the state one step back.", taps=(0, 1)
-        ),
-        "stuck": _wrong(
-            _translated, "The older state never moves on: hand on (new, one).", on=lambda new, one, two: (new, two)
-        ),
-        "swapped": _wrong(
-            _translated, "The two states change places: keep one order.", on=lambda new, one, two: (one, new)
-        ),
-        "old state": _wrong(_translated, "s is made of the state before the step. Use the new one.", old=True),
+        "start swapped": _wrong(_translated, "start is read backwards: start[1] is one step back.", taps=-1),
+        "stuck": _wrong(_translated, "The older state never moves on.", on=lambda new, one, two: (new, two)),
+        "swapped": _wrong(_translated, "The two states change places.", on=lambda new, one, two: (one, new)),
+        "old state": _wrong(_translated, "s is made of the state before the step: use the new one.", old=True),
     },
     jax=True,
 )
 
 
 def _gated(rng, T, B):
-    drawn = _net(rng, T, B)
-    return drawn | {"W_xg": rng.standard_normal((3, 5)), "b_g": rng.standard_normal(5)}
+    return _net(rng, T, B) | {"W_xg": rng.standard_normal((3, 5)), "b_g": rng.standard_normal(5)}
 
 
-def _hoisted(params, xs, W_xg, b_g, *, inside=False, loop=scan, turn=lambda g: g, biased=1):
-    def driven(x):
-        wide = (*x.shape[:-1], params.b_h.size)
-        p = x @ params.W_xh + jnp.broadcast_to(params.b_h, wide)
-        return p, turn(jax.nn.sigmoid(x @ W_xg + biased * jnp.broadcast_to(b_g, wide)))
-
-    def body(h, now):
-        p, g = driven(now) if inside else now
-        h = g * jnp.tanh(p + h @ params.W_hh) + (1 - g) * h
-        return h, h
-
-    return _read(params, loop(body, _h0(params, xs), xs if inside else driven(xs))[1])
-
-
-def _python_loop(body, h, xs):
-    hs = []
-    for t in range(len(jax.tree.leaves(xs)[0])):
-        h, _ = body(h, jax.tree.map(lambda a, t=t: a[t], xs))
+def _hoisted(params, xs, W_xg, b_g, *, turned=False, bias=1, products=1):
+    gates, h, hs = 1 / (1 + np.exp(-(xs @ W_xg + bias * b_g))), params.h0, []
+    for p, g in zip(xs @ params.W_xh + params.b_h, 1 - gates if turned else gates, strict=True):
+        h = g * np.tanh(p + h @ params.W_hh) + (1 - g) * h
         hs.append(h)
-    return h, jnp.stack(hs)
+    ys = np.stack(hs) @ params.W_hy + params.b_y
+    return {"ys": ys, "ys_if_hoisted": ys * (products == 1)}
 
 
 def _repeated(program, inside=False):
     """The matrix products that the loops of a program hold."""
-    count = 0
+    count = sum(inside and eqn.primitive.name == "dot_general" for eqn in program.eqns)
     for eqn in program.eqns:
-        loop = eqn.primitive.name in ("scan", "while")
-        count += inside and eqn.primitive.name == "dot_general"
-        count += sum(_repeated(part, inside or loop) for part in eqn.params.values() if hasattr(part, "eqns"))
+        loop = inside or eqn.primitive.name in ("scan", "while")
+        count += sum(_repeated(part, loop) for part in eqn.params.values() if hasattr(part, "eqns"))
     return count
 
 
-def _with_products(function, inputs):
-    return {"ys": function(**inputs), "products_in_the_loop": _repeated(jax.make_jaxpr(function)(**inputs))}
+def _counted(function, inputs):
+    ys = function(**inputs)
+    return {"ys": ys, "ys_if_hoisted": ys * (_repeated(jax.make_jaxpr(function)(**inputs)) == 1)}
 
 
 HOISTED = Question(
@@ -161,46 +139,48 @@ HOISTED = Question(
     title="What need not wait",
     points=3,
     cases=_batches(_gated),
-    reference=_hoisted,
+    reference=_InNumpy(_hoisted, {}),
     mistakes={
-        "inside": _wrong(
-            _hoisted, "The inputs' products are in the loop. All x_t are known: take them before it.", inside=True
+        "loop": _wrong(
+            _hoisted, "The numbers are right, but the scan should hold one product and no more.", products=3
         ),
-        "no scan": _wrong(_hoisted, "A Python loop is written out, step by step. Use lax.scan.", loop=_python_loop),
-        "gate turned": _wrong(
-            _hoisted, "The gate is the wrong way round: g_t lets the new state in.", turn=lambda g: 1 - g
-        ),
-        "no b_g": _wrong(_hoisted, "b_g is missing in the gate.", biased=0),
+        "gate turned": _wrong(_hoisted, "The gate is the wrong way round: g_t lets the new state in.", turned=True),
+        "no b_g": _wrong(_hoisted, "b_g is missing in the gate.", bias=0),
     },
     jax=True,
-    call=_with_products,
+    call=_measured(_counted),
 )
 
 
-def _scored(rng, T, B, **extra):
+def _scored(rng, T, B, **chunk):
     drawn = _net(rng, T, B)
-    return drawn | {"targets": rng.standard_normal((T, B, 4))} | extra
+    return drawn | {"targets": rng.standard_normal((T, B, 4))} | chunk
 
 
 def _cut(rng, T, B):
-    return _scored(rng, T, B) | {"cuts": rng.random((T, B)) < 0.4}
+    drawn = _scored(rng, T, B)
+    return drawn | {"cuts": (rng.random((T, B)) < 0.4) | (np.arange(T) == T // 2)[:, None] & (np.arange(B) < 1)}
 
 
-def _cut_loss(params, xs, targets, cuts, *, handed=lambda h, h0: stop_gradient(h), where=lambda cut: cut, late=False):
-    h0 = _h0(params, xs)
-
-    def body(h, now):
-        x, cut = now
-        cut = where(cut)[:, None]
-        y, new = jax.vmap(partial(elman_step, params))(x, h if late else jnp.where(cut, handed(h, h0), h))
-        return jnp.where(cut & late, handed(new, h0), new), y
-
-    return squared_error(scan(body, h0, (xs, cuts))[1], targets)
+def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, forgets=False):
+    before, h = [], np.broadcast_to(params.h0, (xs.shape[1], params.h0.size))
+    for x, cut in zip(xs, cuts, strict=True):
+        before.append(np.where(cut[:, None] & forgets, 0 * h, h))
+        h = bptt.forward(params, x[None], before[-1]).hs[1]
+    hs = np.stack([bptt.forward(params, x[None], h).hs[1] for x, h in zip(xs, before, strict=True)])
+    ys = hs @ params.W_hy + params.b_y
+    deltas, back = losses.squared_error_grad(ys, targets) @ params.W_hy.T, 0 * h
+    for t in reversed(range(len(xs))):
+        deltas[t] = (deltas[t] + back) * (1 - hs[t] ** 2)
+        back = np.where(stops(cuts)[t][:, None], 0 * h, deltas[t] @ params.W_hh.T)
+    W_xh, W_hh = (np.einsum("tbi,tbj->ij", a, deltas) for a in (xs, np.stack(before)))
+    loss = losses.squared_error(ys, targets)
+    return {"loss": loss, "W_xh": W_xh, "W_hh": W_hh, "b_h": deltas.sum((0, 1)), "h0": back.sum(0)}
 
 
 def _gradient(function, inputs):
     loss, grads = jax.value_and_grad(lambda params: function(**inputs | {"params": params}))(inputs["params"])
-    return {"loss": loss, "W_xh": grads.W_xh, "W_hh": grads.W_hh, "b_h": grads.b_h, "h0": grads.h0}
+    return {"loss": loss} | {name: getattr(grads, name) for name in ("W_xh", "W_hh", "b_h", "h0")}
 
 
 CUTS = Question(
@@ -208,34 +188,31 @@ CUTS = Question(
     title="Cuts by data",
     points=2,
     cases=_batches(_cut),
-    reference=_cut_loss,
+    reference=_InNumpy(_with_cuts, {}),
     mistakes={
-        "uncut": _wrong(_cut_loss, "No error is stopped: it is the full gradient.", handed=lambda h, _: h),
-        "forgotten": _wrong(_cut_loss, "The state begins anew where it should be carried on.", handed=lambda h, h0: h0),
-        "all": _wrong(
-            _cut_loss, "A cut stops the whole batch. Each sequence has its own.", where=lambda c: c | c.any()
-        ),
-        "everywhere": _wrong(_cut_loss, "Every step is cut, whatever `cuts` says.", where=jnp.ones_like),
-        "late": _wrong(_cut_loss, "It cuts behind the step: the state that enters step t is meant.", late=True),
+        "uncut": _wrong(_with_cuts, "No error is stopped: it is the full gradient.", stops=np.zeros_like),
+        "all": _wrong(_with_cuts, "A cut stops the whole batch.", stops=lambda c: c | c.any(1, keepdims=True)),
+        "everywhere": _wrong(_with_cuts, "Every step is cut, whatever `cuts` says.", stops=np.ones_like),
+        "late": _wrong(_with_cuts, "It cuts a step too late.", stops=lambda c: np.concatenate([0 * c[:1], c[:-1]]) > 0),
+        "forgotten": _wrong(_with_cuts, "The state is zeroed. Only its gradient is to be stopped.", forgets=True),
     },
     jax=True,
-    call=_gradient,
+    call=_measured(_gradient),
 )
 
 
-def _chunks(params, xs, targets, chunk, *, again=jax.checkpoint, hand=lambda h, h0: h, weighted=True, rest=True):
-    h0 = _h0(params, xs)
-
-    def run(h, piece):
-        h, ys = scan(lambda h, x: jax.vmap(partial(elman_step, params))(x, h)[::-1], h, piece[0])
-        return hand(h, h0), squared_error(ys, piece[1]) * (len(ys) if weighted else 1)
-
-    h, total, steps = h0, 0.0, 0
-    for t in range(0, len(xs) if rest else len(xs) // chunk * chunk, chunk):
-        piece = xs[t : t + chunk], targets[t : t + chunk]
-        h, score = again(run)(h, piece)
-        total, steps = total + score, steps + (len(piece[0]) if weighted else 1)
-    return total / steps
+def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=lambda T, chunk: np.ones(T), little=1):
+    (T, B, _), state, loss, total = xs.shape, None, 0, ElmanParams(*map(np.zeros_like, params))
+    weights = np.repeat(weigh(T, chunk)[:, None], B, axis=1).astype(xs.dtype)
+    weights /= weights.sum()
+    for t in range(0, T, chunk if cut else T):
+        part = slice(t, t + chunk if cut else T)
+        tape = bptt.forward(params, xs[part], state)
+        loss += losses.squared_error(tape.ys, targets[part], weights[part])
+        grads = bptt.backward(params, tape, losses.squared_error_grad(tape.ys, targets[part], weights[part]))
+        grads = grads if state is None else grads._replace(h0=0 * grads.h0)
+        total, state = jax.tree.map(np.add, total, grads), tape.hs[-1] if carried else None
+    return {"loss": loss, "grads_if_little_is_kept": ElmanParams(*(little * g for g in total))}
 
 
 def _with_memory(function, inputs):
@@ -243,8 +220,9 @@ def _with_memory(function, inputs):
     loss, back = jax.vjp(lambda params: function(**inputs | {"params": params}), inputs["params"])
     kept = sum(jnp.size(leaf) for leaf in jax.tree.leaves(back)) - given
     T, B, _ = inputs["xs"].shape
-    few = kept <= (T / 2 + 3) * B * inputs["params"].h0.size
-    return {"loss": loss, "grads": back(jnp.ones_like(loss))[0], "keeps_little": few}
+    little = kept <= (T / 2 + 3) * B * inputs["params"].h0.size  # about half of the states, and three for short runs
+    (grads,) = back(jnp.ones_like(loss))
+    return {"loss": loss, "grads_if_little_is_kept": ElmanParams(*(little * g for g in grads))}
 
 
 CHECKPOINTED = Question(
@@ -256,22 +234,18 @@ CHECKPOINTED = Question(
         "a rest": partial(_scored, T=42, B=2, chunk=8),
         "one step": partial(_scored, T=1, B=3, chunk=1),
     },
-    reference=lambda params, xs, targets, chunk: loss_checkpointed(squared_error, params, xs, targets, chunk=chunk)[0],
+    reference=_InNumpy(_in_pieces, {}),
     mistakes={
-        "all kept": _wrong(
-            _chunks, "Right, but every state is kept for the way back: jax.checkpoint.", again=lambda run: run
-        ),
+        "all kept": _wrong(_in_pieces, "It is exact, but keeps too much for the way back: jax.checkpoint.", little=0),
         "mean of means": _wrong(
-            _chunks, "It is the mean of the chunks' means: a short rest weighs too much.", weighted=False
+            _in_pieces, "A short rest weighs too much.", weigh=lambda T, c: 1 / np.minimum(c, T - np.arange(T) // c * c)
         ),
-        "rest dropped": _wrong(_chunks, "The steps after the last whole chunk are left out.", rest=False),
-        "restarted": _wrong(_chunks, "Each chunk begins at h0: hand the state on.", hand=lambda h, h0: h0),
-        "stopped": _wrong(
-            _chunks, "The error stops between chunks. Checkpoints cut nothing.", hand=lambda h, h0: stop_gradient(h)
-        ),
+        "dropped": _wrong(_in_pieces, "The rest is left out.", weigh=lambda T, c: np.arange(T) < T // c * c),
+        "restarted": _wrong(_in_pieces, "Each chunk begins at h0: hand the state on.", cut=True, carried=False),
+        "stopped": _wrong(_in_pieces, "The error stops between chunks. Checkpoints cut nothing.", cut=True),
     },
     jax=True,
-    call=_with_memory,
+    call=_measured(_with_memory),
 )
 
 
@@ -280,19 +254,16 @@ def _rewards(rng, T, B):
     return drawn | {"discounts": rng.uniform(0.5, 0.95, (T, B)), "last": rng.standard_normal(B)}
 
 
-def _returns(rewards, discounts, last, d_returns, *, back=True, ahead=False, grows=1, own=False, begin=1, final=True):
-    def value(after, now):
-        new = now[0] + now[1] * after
-        return new, (new, new if own else after)
-
-    def error(e, now):
-        e = now[0] + grows * e
-        return now[1] * e, e
-
-    _, (returns, after) = scan(value, begin * last, (rewards, discounts), reverse=back)
-    d_last, d_rewards = scan(error, 0 * last, (d_returns, discounts), reverse=ahead)
-    d_last = d_last if final else d_rewards[-1]
-    return {"returns": returns, "d_rewards": d_rewards, "d_discounts": d_rewards * after, "d_last": d_last}
+def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, grows=1, own=False, begin=1, final=True):
+    returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
+    for t in range(len(rewards))[::way]:
+        after[t] = value
+        returns[t] = value = rewards[t] + discounts[t] * value
+    for t in range(len(rewards))[::back]:
+        d_rewards[t] = d_returns[t] + grows * error
+        error = discounts[t] * d_rewards[t]
+    d_discounts, d_last = d_rewards * (returns if own else after), error if final else d_rewards[-1]
+    return {"returns": returns, "d_rewards": d_rewards, "d_discounts": d_discounts, "d_last": d_last}
 
 
 RETURNS = Question(
@@ -300,19 +271,13 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=2,
     cases=_batches(_rewards),
-    reference=_returns,
+    reference=_InNumpy(_returns, {}),
     mistakes={
-        "forwards": _wrong(_returns, "The returns add up from the start. They look ahead: reverse=True.", back=False),
-        "last ignored": _wrong(_returns, "After the last step comes `last`, not zero.", begin=0),
-        "not carried": _wrong(
-            _returns, "d_rewards are d_returns: a reward is also part of all returns before it.", grows=0
-        ),
-        "back again": _wrong(
-            _returns, "The error runs as the returns do. It must run the other way: forwards.", ahead=True
-        ),
-        "own return": _wrong(
-            _returns, "d_discounts take the step's own return. A discount multiplies the next one.", own=True
-        ),
+        "forwards": _wrong(_returns, "The returns add up from the start. They look ahead: reverse=True.", way=1),
+        "no last": _wrong(_returns, "After the last step comes `last`, not zero.", begin=0),
+        "not carried": _wrong(_returns, "A reward is part of all returns before it, not of its own alone.", grows=0),
+        "back again": _wrong(_returns, "The error runs as the returns do. It must run the other way.", back=-1),
+        "own return": _wrong(_returns, "A discount multiplies the next return, not its own.", own=True),
         "undiscounted": _wrong(_returns, "d_last lacks the last discount.", final=False),
     },
     jax=True,

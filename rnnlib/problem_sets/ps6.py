@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from rnnlib import cg, curvature, losses
 from rnnlib.cells import ElmanParams, elman_step, init_elman
@@ -21,15 +22,17 @@ def _wrong(function, says, **options):
     return Mistake(partial(function, **options), says)
 
 
-def _problem(rng, T=3, B=2, **more):
+def _problem(rng, T=3, B=2):
     params = [p + 0.5 * rng.standard_normal(p.shape) for p in init_elman(2, 4, 3, rng=rng)]
     theta, xs = np.concatenate([p.ravel() for p in params]), rng.standard_normal((T, B, 2))
-    drawn = {name: draw(rng, (T, B)) for name, draw in more.items()}
-    return {"theta": theta, "v": rng.standard_normal(theta.size), "xs": xs} | drawn
+    scored = {"targets": rng.integers(3, size=(T, B)), "weights": rng.uniform(0.2, 1.5, size=(T, B))}
+    return {"theta": theta, "v": rng.standard_normal(theta.size), "xs": xs} | scored
+
+
+_CASES = {"a batch": _problem, "one sequence": partial(_problem, B=1), "a single step": partial(_problem, T=1, B=4)}
 
 
 def _outputs(theta, xs):
-    """(T, B, K)."""
     parts = zip(jnp.split(theta, _CUTS[:-1]), _SHAPES, strict=True)
     params, ys = ElmanParams(*(part.reshape(shape) for part, shape in parts)), []
     h = jnp.broadcast_to(params.h0, (xs.shape[1], 4))
@@ -40,7 +43,7 @@ def _outputs(theta, xs):
 
 
 def _call_objective(f, inputs):
-    loss = partial(losses.softmax_cross_entropy, targets=inputs["targets"])
+    loss = partial(losses.softmax_cross_entropy, targets=inputs["targets"], weights=inputs["weights"])
     return f(lambda theta: loss(_outputs(theta, inputs["xs"])), inputs["theta"], inputs["v"])
 
 
@@ -49,36 +52,23 @@ def _along(objective, theta, v, *, product=curvature.hessian_vector, per=lambda 
     return {"Hv": Hv, "curvature": v @ Hv / per(v)}
 
 
-def _whole_step(objective, theta, v):
-    return jax.grad(objective)(theta + v) - jax.grad(objective)(theta)
-
-
 def _row_sums(objective, theta, v):
     return v * curvature.hessian_vector(objective, theta, jnp.ones_like(v))
 
 
-_symbols = partial(_problem, targets=lambda rng, shape: rng.integers(3, size=shape))
 ALONG = Question(
     id="ps6/along",
     title="Curvature along a direction",
     points=2,
-    cases={"a batch": _symbols, "one sequence": partial(_symbols, B=1), "a single step": partial(_symbols, T=1, B=4)},
+    cases=_CASES,
     reference=_along,
     mistakes={
-        "whole step": _wrong(
-            _along, "A difference over the whole step v is no derivative: use jvp.", product=_whole_step
-        ),
         "row sums": _wrong(_along, "It is v times the sums of H's rows. Push v through the jvp.", product=_row_sums),
         "not normed": _wrong(_along, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1),
-        "root": _wrong(_along, "Divide by v · v, not by its root: v stands above twice.", per=jnp.linalg.norm),
     },
     jax=True,
     call=_call_objective,
 )
-
-
-def _call_outputs(f, inputs):
-    return f(lambda theta: _outputs(theta, inputs["xs"]), inputs["theta"], inputs["v"], inputs["weights"])
 
 
 def _gauss_newton(outputs, theta, v, weights):
@@ -86,48 +76,40 @@ def _gauss_newton(outputs, theta, v, weights):
     return curvature.gauss_newton(outputs, lambda ys: losses.softmax_cross_entropy(ys, targets, weights), theta)(v)
 
 
-def _in_place(
-    outputs, theta, v, weights, *, rest=lambda p, u: p * (p * u).sum(-1, keepdims=True), power=1, change=True
-):
+def _per_step(p, u):
+    return p * (p * u).sum(-1, keepdims=True)
+
+
+def _in_place(outputs, theta, v, weights, *, rest=_per_step, power=1, change=True):
     ys, Jv = jax.jvp(outputs, (theta,), (v,))
     p, u = losses.softmax(ys), Jv if change else ys
     return jax.vjp(outputs, theta)[1](weights[..., None] ** power * (p * u - rest(p, u)))[0]
 
 
-_weighted = partial(_problem, weights=lambda rng, shape: rng.uniform(0.2, 1.5, size=shape))
 GAUSS_NEWTON = Question(
     id="ps6/gauss_newton",
     title="A Gauss-Newton product",
     points=4,
-    cases={
-        "a batch": _weighted,
-        "one sequence": partial(_weighted, B=1),
-        "a single step": partial(_weighted, T=1, B=4),
-    },
+    cases=_CASES,
     reference=_gauss_newton,
     mistakes={
         "diagonal": _wrong(_in_place, "H_L is not diag(p) alone: − p (p · Jv) is missing.", rest=lambda p, u: 0),
-        "p (1 − p)": _wrong(
-            _in_place, "H_L is not diagonal: the second part is a sum over symbols.", rest=lambda p, u: p * p * u
-        ),
-        "whole batch": _wrong(
-            _in_place, "p · Jv is a sum over the symbols of one step.", rest=lambda p, u: p * (p * u).sum()
-        ),
+        "p (1 - p)": _wrong(_in_place, "H_L is not diagonal: p · Jv is a sum.", rest=lambda p, u: p * p * u),
+        "all steps": _wrong(_in_place, "p · Jv is a sum over one step's symbols.", rest=lambda p, u: p * (p * u).sum()),
         "no H_L": _wrong(_in_place, "The curvature of the loss is missing.", rest=lambda p, u: (p - 1) * u),
         "no weights": _wrong(_in_place, "The weights are missing: H_L has a factor w_tb.", power=0),
-        "squared": _wrong(_in_place, "The weights are in twice. H_L has them once.", power=2),
         "no J": _wrong(_in_place, "H_L meets the outputs themselves. It has to meet their change, J v.", change=False),
     },
     jax=True,
-    call=_call_outputs,
+    call=lambda f, i: f(partial(_outputs, xs=i["xs"]), i["theta"], i["v"], i["weights"]),
 )
 
 
-def _record(rng, fall, I, lift=0.0):
-    """φ after 0 ... I steps, and none near the edge of the rule."""
+def _record(rng, fall, most, above=0.0):
+    """φ after 0 ... most steps, drawn again where the rule's limit is nearly met."""
     while True:
-        i, size = np.arange(I + 1), rng.uniform(0.5, 5.0)
-        values, progress = lift - size * fall(i, rng.uniform(0.8, 1.2)), float(rng.uniform(3e-4, 8e-4))
+        i, size, pace = np.arange(most + 1), rng.uniform(0.5, 5.0), rng.uniform(0.8, 1.2)
+        values, progress = size * (above - fall(i * pace)), float(rng.uniform(3e-4, 8e-4))
         gains = [(values[j] - values[j - k]) / values[j] / k for j in i[11:] for k in [max(10, j // 10)]]
         if np.abs(np.array(gains) / progress - 1).min() > 1e-3:
             return {"values": values, "progress": progress}
@@ -147,18 +129,16 @@ STOPS = Question(
     title="When to stop",
     points=2,
     cases={
-        "a quick fall": partial(_record, fall=lambda i, s: 1 - np.exp(-i * s / 6), I=80),
-        "a long, slow fall": partial(_record, fall=lambda i, s: 1 - (1 + i) ** (-0.35 * s), I=400),
-        "from above zero": partial(_record, fall=lambda i, s: 1 - np.exp(-i * s / 20), I=250, lift=0.4),
-        "it never does": partial(_record, fall=lambda i, s: s * (1 + i), I=36),
+        "a quick fall": partial(_record, fall=lambda i: 1 - np.exp(-i / 6), most=80),
+        "a long, slow fall": partial(_record, fall=lambda i: np.log1p(i), most=700),
+        "from above zero": partial(_record, fall=lambda i: 1 - np.exp(-i / 20), most=250, above=0.6),
+        "it never does": partial(_record, fall=lambda i: 1.0 + i, most=36),
     },
     reference=_stops,
     mistakes={
         "always ten": _wrong(_stops, "It looks back 10 steps always. Late on it is i // 10.", span=lambda i: 10),
         "one step": _wrong(_stops, "It looks at the last step alone: a single small step is no end.", span=lambda i: 1),
-        "not a step": _wrong(
-            _stops, "progress is a share a step: over k steps the limit is k times it.", per=lambda k: 1
-        ),
+        "not a step": _wrong(_stops, "progress is a share a step: over k steps, k times as much.", per=lambda k: 1),
         "above zero": _wrong(_stops, "It stops where φ is not below 0. There the share means nothing.", positive=True),
         "one late": _wrong(_stops, "It is one too many: values[0] is φ before the first step.", late=1),
     },
@@ -181,15 +161,13 @@ def _judged(rng, ratio, S=7, lost=0):
     }
 
 
-def _trust(
-    steps, came, foretold, damping, *, back=True, lowest=False, size=lambda r: r, up=1.5, down=2 / 3, equal=False
-):
-    j = int(came.argmin()) if lowest else len(came) - 1
+def _trust(steps, came, foretold, damping, *, back=1, low=0, size=np.positive, up=1.5, down=2 / 3, edge=0):
+    j = int(came.argmin()) if low else len(came) - 1
     while back and j > 0 and came[j - 1] <= came[j]:
         j -= 1
     ratio = size(came[j] / foretold[j])
-    low, high = (ratio <= 0.25, ratio >= 0.75) if equal else (ratio < 0.25, ratio > 0.75)
-    return {"step": steps[j], "ratio": ratio, "damping": damping * (up if low else down if high else 1.0)}
+    factor = up if ratio < 0.25 + edge else down if ratio > 0.75 - edge else 1.0
+    return {"step": steps[j], "ratio": ratio, "damping": damping * factor}
 
 
 TRUST = Question(
@@ -205,16 +183,12 @@ TRUST = Question(
     },
     reference=_trust,
     mistakes={
-        "last": _wrong(
-            _trust, "It takes the last iterate. Go back as long as the one before is no higher.", back=False
-        ),
-        "lowest": _wrong(
-            _trust, "It seeks the lowest of all. Going back ends at the first that is higher.", lowest=True
-        ),
-        "inverted": _wrong(_trust, "ρ is upside down: what came over what was foretold.", size=lambda r: 1 / r),
-        "no sign": _wrong(_trust, "ρ has lost its sign: below 0 the loss went up.", size=abs),
+        "last": _wrong(_trust, "It takes the last iterate. Go back while the one before is no higher.", back=0),
+        "lowest": _wrong(_trust, "It seeks the lowest of all. Going back ends where the one before is higher.", low=1),
+        "inverted": _wrong(_trust, "ρ is upside down: what came over what was foretold.", size=np.reciprocal),
+        "no sign": _wrong(_trust, "ρ has lost its sign: below 0 the loss went up.", size=np.abs),
         "swapped": _wrong(_trust, "λ goes the wrong way: where the model was good, lower it.", up=2 / 3, down=1.5),
-        "edges": _wrong(_trust, "At exactly 1/4 and 3/4 λ stays.", equal=True),
+        "edges": _wrong(_trust, "At exactly 1/4 and 3/4 λ stays.", edge=1e-5),
     },
 )
 
@@ -232,11 +206,6 @@ def _system(rng, warm=1, helped=True, N=7):
     }
 
 
-def _call_product(f, inputs):
-    product = jax.tree_util.Partial(jnp.matmul, inputs["A"])
-    return f(product, *(inputs[name] for name in ("b", "x0", "inverse", "steps")))
-
-
 @partial(jax.jit, static_argnames="steps")
 def _solve(product, b, x0, inverse, steps):
     found = cg.solve(product, b, x0, precondition=lambda r: inverse * r, iterations=steps, progress=0)
@@ -244,8 +213,7 @@ def _solve(product, b, x0, inverse, steps):
 
 
 def _by_hand(product, b, x0, inverse, steps, *, cold=False, plain=False, beta=lambda new, old: new / old, half=0.5):
-    x, r, values = x0, b if cold else b - product(x0), []
-    ys, p = [], 0
+    x, r, p, values, ys = x0, b if cold else b - product(x0), 0, [], []
     inverse = inverse**0 if plain else inverse
     for _ in range(steps):
         values.append(half * x @ product(x) - b @ x)
@@ -269,18 +237,14 @@ SOLVE = Question(
     reference=_solve,
     mistakes={
         "cold": _wrong(_by_hand, "The first residual is b. From x0 it is b − A x0.", cold=True),
-        "steepest": _wrong(
-            _by_hand, "The last direction is left out: that is steepest descent.", beta=lambda new, old: 0
-        ),
+        "steepest": _wrong(_by_hand, "The last direction is left out: steepest descent.", beta=lambda new, old: 0),
         "upside down": _wrong(_by_hand, "β is upside down: new r · y over old.", beta=lambda new, old: old / new),
         "minus": _wrong(_by_hand, "β has the wrong sign: p = y + β p.", beta=lambda new, old: -new / old),
         "no half": _wrong(_by_hand, "φ lacks its ½: ½ x · A x − b · x.", half=1.0),
-        "plain": _wrong(
-            _by_hand, "The preconditioner is not used. Directions are made of y = inverse * r.", plain=True
-        ),
+        "plain": _wrong(_by_hand, "The preconditioner is not used: directions are made of inverse * r.", plain=True),
     },
     jax=True,
-    call=_call_product,
+    call=lambda f, i: f(Partial(jnp.matmul, i["A"]), i["b"], i["x0"], i["inverse"], i["steps"]),
 )
 
 QUESTIONS = (ALONG, GAUSS_NEWTON, STOPS, TRUST, SOLVE)

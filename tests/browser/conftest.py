@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import sync_playwright
 
+from rnnlib.grading import course
 from tests.notebook_style import CHAPTERS
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
@@ -57,9 +58,10 @@ def _worded(message):
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab that serves a copy of the chapters, with settings of its own."""
+    """The address of a JupyterLab that serves a copy of the chapters and a released problem set, with settings of its own."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(CHAPTERS[0].parent, folder / "notebooks")
+    shutil.copytree(CHAPTERS[0].parent, folder / "notebooks", ignore=shutil.ignore_patterns("problem_sets"))
+    course.release(folder, ["ps2_backward"])
     kinds = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES")
     environment = {
         **os.environ,
