@@ -6,7 +6,7 @@ BIN := .venv/bin
 BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
 ASSIGNMENTS := $(wildcard notebooks/assignments/*/*.ipynb)
-SETS :=
+SETS ?=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 

@@ -1,11 +1,6 @@
-"""Problem set 4, scan: nets as scans, what may leave the loop, what is cut, what is run again, and a scan turned round by hand.
+"""Problem set 4, scan: learners answer in JAX; references and mistakes are loops in NumPy, which need no compiling."""
 
-Learners answer in JAX. References and mistakes are loops in NumPy, which have nothing to compile.
-"""
-
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +11,15 @@ from rnnlib.cells import ElmanParams, init_elman
 from rnnlib.questions import Mistake, Question
 
 
-class _InNumpy(NamedTuple):
-    """A reference or a mistake, which gives what `_measured` makes of a learner's function."""
-
-    function: Callable
-    options: dict
+class _InNumpy(partial):
+    """A reference or a mistake: it takes NumPy's arrays, and gives what is measured of a learner's function."""
 
     def __call__(self, **inputs):
-        return self.function(**jax.tree.map(np.asarray, inputs), **self.options)
+        return super().__call__(**jax.tree.map(np.asarray, inputs))
 
 
 def _wrong(function, says, **options):
-    return Mistake(_InNumpy(function, options), says)
+    return Mistake(_InNumpy(function, **options), says)
 
 
 def _measured(measure):
@@ -39,9 +31,13 @@ def _batches(draw):
     return {name: partial(draw, T=T, B=B) for name, (T, B) in sizes.items()}
 
 
-def _net(rng, T, B, D=3, H=5, K=4):
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
-    return {"params": params, "xs": rng.standard_normal((T, B, D))}
+def _draw(rng, **shapes):
+    return {name: 0.6 * rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
+def _net(rng, T, B, **shapes):
+    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, 5, 4, rng=rng)))
+    return {"params": params} | _draw(rng, xs=(T, B, 3), **shapes)
 
 
 def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1):
@@ -54,13 +50,10 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=_InNumpy(_change, {}),
+    reference=_InNumpy(_change),
     mistakes={
         "state": _wrong(_change, "It reads y from h_t: take h_t − h_{t-1}. The body has both.", seen=lambda hs: hs[1:]),
-        "backwards": _wrong(_change, "The change is new minus old.", seen=lambda hs: hs[:-1] - hs[1:]),
-        "since h0": _wrong(
-            _change, "It is the change since h_0, not since the step before.", seen=lambda hs: hs[1:] - hs[0]
-        ),
+        "since h0": _wrong(_change, "It is the change since h_0. Take h_{t-1}.", seen=lambda hs: hs[1:] - hs[0]),
         "from zero": _wrong(_change, "The first carry is params.h0, for every sequence.", start=0),
         "no bias": _wrong(_change, "b_y is missing. It is added to each change, and does not cancel.", bias=0),
     },
@@ -68,19 +61,12 @@ CHANGE = Question(
 )
 
 
-def _theano(rng, T, H=4, K=3):
-    shapes = {"us": (T, H), "vs": (T, K), "start": (2, H), "W_1": (H, H), "W_2": (H, H), "V": (H, K)}
-    return {name: 0.6 * rng.standard_normal(shape) for name, shape in shapes.items()}
-
-
-def _translated(
-    us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, on=lambda new, one, two: (new, one), old=False
-):
+def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, stuck=False, old=False):
     (two, one), results = start[::taps], []
     for now_u, now_v in zip(us[::u], vs[::v], strict=True):
         new = np.tanh(now_u + one @ W_1 + two @ W_2)
         results.append((new, now_v * ((one if old else new) @ V)))
-        one, two = on(new, one, two)
+        one, two = new, two if stuck else one
     return {name: np.stack(result)[::out] for name, result in zip("as", zip(*results, strict=True), strict=True)}
 
 
@@ -88,27 +74,21 @@ TRANSLATED = Question(
     id="ps4/translated",
     title="From Theano's words",
     points=4,
-    cases={f"T = {T}": partial(_theano, T=T) for T in (6, 9, 1)},
-    reference=_InNumpy(_translated, {}),
+    cases={
+        f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
+        for T in (6, 9, 1)
+    },
+    reference=_InNumpy(_translated),
     mistakes={
-        "order of xs": _wrong(
-            _translated, "Results are in the order of us. Theano's are in the order computed.", out=-1
-        ),
-        "forwards": _wrong(
-            _translated, "It begins with the first inputs: go_backwards begins with the last.", u=1, v=1
-        ),
+        "order of xs": _wrong(_translated, "Results are in the order of us. Theano keeps the order of work.", out=-1),
+        "forwards": _wrong(_translated, "It begins with the first inputs. go_backwards: the last ones.", u=1, v=1),
         "us alone": _wrong(_translated, "Only us are turned. go_backwards turns all sequences.", v=1),
         "start swapped": _wrong(_translated, "start is read backwards: start[1] is one step back.", taps=-1),
-        "stuck": _wrong(_translated, "The older state never moves on.", on=lambda new, one, two: (new, two)),
-        "swapped": _wrong(_translated, "The two states change places.", on=lambda new, one, two: (one, new)),
+        "stuck": _wrong(_translated, "The older state never moves on.", stuck=True),
         "old state": _wrong(_translated, "s is made of the state before the step: use the new one.", old=True),
     },
     jax=True,
 )
-
-
-def _gated(rng, T, B):
-    return _net(rng, T, B) | {"W_xg": rng.standard_normal((3, 5)), "b_g": rng.standard_normal(5)}
 
 
 def _hoisted(params, xs, W_xg, b_g, *, turned=False, bias=1, products=1):
@@ -138,12 +118,10 @@ HOISTED = Question(
     id="ps4/hoisted",
     title="What need not wait",
     points=3,
-    cases=_batches(_gated),
-    reference=_InNumpy(_hoisted, {}),
+    cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
+    reference=_InNumpy(_hoisted),
     mistakes={
-        "loop": _wrong(
-            _hoisted, "The numbers are right, but the scan should hold one product and no more.", products=3
-        ),
+        "loop": _wrong(_hoisted, "Right, but one product, h @ W_hh, belongs in a lax.scan, and no other.", products=3),
         "gate turned": _wrong(_hoisted, "The gate is the wrong way round: g_t lets the new state in.", turned=True),
         "no b_g": _wrong(_hoisted, "b_g is missing in the gate.", bias=0),
     },
@@ -152,30 +130,24 @@ HOISTED = Question(
 )
 
 
-def _scored(rng, T, B, **chunk):
-    drawn = _net(rng, T, B)
-    return drawn | {"targets": rng.standard_normal((T, B, 4))} | chunk
-
-
-def _cut(rng, T, B):
-    drawn = _scored(rng, T, B)
-    return drawn | {"cuts": (rng.random((T, B)) < 0.4) | (np.arange(T) == T // 2)[:, None] & (np.arange(B) < 1)}
+def _scored(rng, T, B, **more):
+    return _net(rng, T, B, targets=(T, B, 4)) | more
 
 
 def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, forgets=False):
-    before, h = [], np.broadcast_to(params.h0, (xs.shape[1], params.h0.size))
+    hs, before = [np.broadcast_to(params.h0, (xs.shape[1], params.h0.size))], []
     for x, cut in zip(xs, cuts, strict=True):
-        before.append(np.where(cut[:, None] & forgets, 0 * h, h))
-        h = bptt.forward(params, x[None], before[-1]).hs[1]
-    hs = np.stack([bptt.forward(params, x[None], h).hs[1] for x, h in zip(xs, before, strict=True)])
+        before.append(np.where(cut[:, None] & forgets, 0 * hs[0], hs[-1]))
+        hs.append(bptt.forward(params, x[None], before[-1]).hs[1])
+    hs = np.stack(hs[1:])
     ys = hs @ params.W_hy + params.b_y
-    deltas, back = losses.squared_error_grad(ys, targets) @ params.W_hy.T, 0 * h
+    deltas, back = losses.squared_error_grad(ys, targets) @ params.W_hy.T, 0 * hs[0]
     for t in reversed(range(len(xs))):
         deltas[t] = (deltas[t] + back) * (1 - hs[t] ** 2)
-        back = np.where(stops(cuts)[t][:, None], 0 * h, deltas[t] @ params.W_hh.T)
+        back = np.where(stops(cuts)[t][:, None], 0 * hs[0], deltas[t] @ params.W_hh.T)
     W_xh, W_hh = (np.einsum("tbi,tbj->ij", a, deltas) for a in (xs, np.stack(before)))
-    loss = losses.squared_error(ys, targets)
-    return {"loss": loss, "W_xh": W_xh, "W_hh": W_hh, "b_h": deltas.sum((0, 1)), "h0": back.sum(0)}
+    sums = {"W_xh": W_xh, "W_hh": W_hh, "b_h": deltas.sum((0, 1)), "h0": back.sum(0)}
+    return {"loss": losses.squared_error(ys, targets)} | sums
 
 
 def _gradient(function, inputs):
@@ -187,12 +159,11 @@ CUTS = Question(
     id="ps4/loss_with_cuts",
     title="Cuts by data",
     points=2,
-    cases=_batches(_cut),
-    reference=_InNumpy(_with_cuts, {}),
+    cases=_batches(lambda rng, T, B: _scored(rng, T, B, cuts=rng.random((T, B)) < 0.4)),
+    reference=_InNumpy(_with_cuts),
     mistakes={
         "uncut": _wrong(_with_cuts, "No error is stopped: it is the full gradient.", stops=np.zeros_like),
         "all": _wrong(_with_cuts, "A cut stops the whole batch.", stops=lambda c: c | c.any(1, keepdims=True)),
-        "everywhere": _wrong(_with_cuts, "Every step is cut, whatever `cuts` says.", stops=np.ones_like),
         "late": _wrong(_with_cuts, "It cuts a step too late.", stops=lambda c: np.concatenate([0 * c[:1], c[:-1]]) > 0),
         "forgotten": _wrong(_with_cuts, "The state is zeroed. Only its gradient is to be stopped.", forgets=True),
     },
@@ -216,13 +187,12 @@ def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=lam
 
 
 def _with_memory(function, inputs):
-    given = sum(leaf.size for leaf in jax.tree.leaves((inputs["params"], inputs["xs"], inputs["targets"])))
     loss, back = jax.vjp(lambda params: function(**inputs | {"params": params}), inputs["params"])
-    kept = sum(jnp.size(leaf) for leaf in jax.tree.leaves(back)) - given
+    kept, given = (sum(jnp.size(leaf) for leaf in jax.tree.leaves(tree)) for tree in (back, inputs))
     T, B, _ = inputs["xs"].shape
-    little = kept <= (T / 2 + 3) * B * inputs["params"].h0.size  # about half of the states, and three for short runs
-    (grads,) = back(jnp.ones_like(loss))
-    return {"loss": loss, "grads_if_little_is_kept": ElmanParams(*(little * g for g in grads))}
+    little = kept - given <= (T / 2 + 3) * B * inputs["params"].h0.size  # half of the states; three more if T is small
+    grads = jax.tree.map(lambda g: little * g, back(jnp.ones_like(loss))[0])
+    return {"loss": loss, "grads_if_little_is_kept": grads}
 
 
 CHECKPOINTED = Question(
@@ -234,7 +204,7 @@ CHECKPOINTED = Question(
         "a rest": partial(_scored, T=42, B=2, chunk=8),
         "one step": partial(_scored, T=1, B=3, chunk=1),
     },
-    reference=_InNumpy(_in_pieces, {}),
+    reference=_InNumpy(_in_pieces),
     mistakes={
         "all kept": _wrong(_in_pieces, "It is exact, but keeps too much for the way back: jax.checkpoint.", little=0),
         "mean of means": _wrong(
@@ -249,12 +219,7 @@ CHECKPOINTED = Question(
 )
 
 
-def _rewards(rng, T, B):
-    drawn = {name: rng.standard_normal((T, B)) for name in ("rewards", "d_returns")}
-    return drawn | {"discounts": rng.uniform(0.5, 0.95, (T, B)), "last": rng.standard_normal(B)}
-
-
-def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, grows=1, own=False, begin=1, final=True):
+def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, grows=1, own=False, begin=1):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
         after[t] = value
@@ -262,23 +227,22 @@ def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, grows=1, ow
     for t in range(len(rewards))[::back]:
         d_rewards[t] = d_returns[t] + grows * error
         error = discounts[t] * d_rewards[t]
-    d_discounts, d_last = d_rewards * (returns if own else after), error if final else d_rewards[-1]
-    return {"returns": returns, "d_rewards": d_rewards, "d_discounts": d_discounts, "d_last": d_last}
+    backs = {"d_rewards": d_rewards, "d_discounts": d_rewards * (returns if own else after), "d_last": error}
+    return {"returns": returns} | backs
 
 
 RETURNS = Question(
     id="ps4/returns_and_back",
     title="A scan turned round by hand",
     points=2,
-    cases=_batches(_rewards),
-    reference=_InNumpy(_returns, {}),
+    cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
+    reference=_InNumpy(_returns),
     mistakes={
         "forwards": _wrong(_returns, "The returns add up from the start. They look ahead: reverse=True.", way=1),
         "no last": _wrong(_returns, "After the last step comes `last`, not zero.", begin=0),
         "not carried": _wrong(_returns, "A reward is part of all returns before it, not of its own alone.", grows=0),
         "back again": _wrong(_returns, "The error runs as the returns do. It must run the other way.", back=-1),
         "own return": _wrong(_returns, "A discount multiplies the next return, not its own.", own=True),
-        "undiscounted": _wrong(_returns, "d_last lacks the last discount.", final=False),
     },
     jax=True,
 )

@@ -153,12 +153,8 @@ def _judged(rng, ratio, S=7, lost=0):
     came[j], came[rng.integers(0, j - 1)] = ratio * foretold[j], ratio * foretold[j] - 0.25
     came[j + 1 :] = np.sort(came[j + 1 :])
     came[S - lost :] = 1e6
-    return {
-        "steps": rng.standard_normal((S, 5)),
-        "came": came,
-        "foretold": foretold,
-        "damping": float(rng.uniform(0.1, 9)),
-    }
+    steps, damping = rng.standard_normal((S, 5)), float(rng.uniform(0.1, 9))
+    return {"steps": steps, "came": came, "foretold": foretold, "damping": damping}
 
 
 def _trust(steps, came, foretold, damping, *, back=1, low=0, size=np.positive, up=1.5, down=2 / 3, edge=0):
@@ -193,17 +189,11 @@ TRUST = Question(
 )
 
 
-def _system(rng, warm=1, helped=True, N=7):
+def _system(rng, warm=1, helped=True, steps=4, N=7):
     Q, units = np.linalg.qr(rng.standard_normal((N, N)))[0], rng.permutation(np.geomspace(1, 5, N))
     A = units[:, None] * (Q @ np.diag(np.geomspace(1, 20, N)) @ Q.T) * units
-    inverse = 1 / np.diag(A) if helped else np.ones(N)
-    return {
-        "A": A,
-        "b": 10 * rng.standard_normal(N),
-        "x0": warm * rng.standard_normal(N),
-        "inverse": inverse,
-        "steps": 4,
-    }
+    inverse, (b, x0) = 1 / np.diag(A) if helped else np.ones(N), rng.standard_normal((2, N))
+    return {"A": A, "b": 10 * b, "x0": warm * x0, "inverse": inverse, "steps": steps}
 
 
 @partial(jax.jit, static_argnames="steps")
@@ -232,7 +222,7 @@ SOLVE = Question(
         "from zero, not preconditioned": partial(_system, warm=0, helped=False),
         "a warm start": partial(_system, helped=False),
         "a preconditioner": partial(_system, warm=0),
-        "both": _system,
+        "both": partial(_system, steps=3),
     },
     reference=_solve,
     mistakes={
