@@ -46,7 +46,10 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
     value, trouble = None, None
     try:
         with _deadline(seconds):
-            value = plain(call(inputs))
+            returned = call(inputs)
+            if returned is None:
+                raise TypeError("the function returned None: is return missing?")
+            value = plain(returned)
     except KeyboardInterrupt:
         raise
     except NotImplementedError:

@@ -103,10 +103,7 @@ class Question(NamedTuple):
         """
         verdict = Verdict(f"{self.id} · {self.title}", self.points, cases, ())
         named = [self.mistakes[name].says for name in verdict.mistakes]
-        if named and all(set(verdict.mistakes) & set(case.mistakes) for case in cases if case.share < 1):
-            hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else tuple(named)
-        else:
-            hints = (*([hint] if hint else ()), *named)
+        hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else (*named, *([hint] if hint else ()))[:1]
         return verdict._replace(hints=hints)
 
     def grade(

@@ -1,5 +1,6 @@
 """Is an answer right? Array by array, with what can be said of each that is not; shown as text and as HTML."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -52,9 +53,9 @@ class Verdict(NamedTuple):
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """Mistakes that explain every case that went wrong; where none does, those that explain one."""
+        """Mistakes that explain every case that went wrong."""
         wrong = [set(case.mistakes) for case in self.cases if case.share < 1]
-        named = set.intersection(*wrong) or set.union(*wrong) if wrong else set()
+        named = set.intersection(*wrong) if wrong else set()
         return tuple(name for name in dict.fromkeys(n for case in self.cases for n in case.mistakes) if name in named)
 
     @property
@@ -63,10 +64,10 @@ class Verdict(NamedTuple):
         told = {}
         for case in self.cases:
             with_what = f" (called with {case.called})" if case.called else ""
-            for part in [Part("", False, case.says)] if case.says else [part for part in case.parts if not part.right]:
-                told.setdefault(
-                    part.name or part.says, f"{case.name}: {part.name} {part.says}".replace("  ", " ") + with_what
-                )
+            wrong = [Part("", False, case.says)] if case.says else [part for part in case.parts if not part.right]
+            for part in wrong:  # an exception differs from case to case in numbers alone
+                key = part.name or re.sub(r"\d+", "", part.says)
+                told.setdefault(key, f"{case.name}: {f'{part.name} {part.says}'.strip()}{with_what}")
         return tuple(told.values())
 
     def __str__(self) -> str:
@@ -115,6 +116,8 @@ def compare(given: Any, wanted: Any, tolerance: float) -> tuple[Part, ...]:
         if name in got:
             with np.errstate(all="ignore"):  # whatever numbers came
                 says = _complaint(got[name], array, tolerance)
+                if says and (twin := _twin(name, got[name], right, tolerance)):
+                    says = f"is what {twin} should be. Are the results in another order?"
         elif any(other.startswith(name) for other in got):
             says = f"must be one array of shape {array.shape}, got several. Try np.stack."
         else:
@@ -131,12 +134,12 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 def _complaint(given, wanted, tolerance):
     """What is wrong with an array, in words; empty where nothing is."""
     if given.shape != wanted.shape:
-        hint = "Is a sum missing, or one too many?"
+        hint = "Is a sum missing, or one too many?" if given.ndim != wanted.ndim else ""
         if given.shape == wanted.shape[::-1]:
             hint = "Is it the transpose?"
         elif given.size == wanted.size:
             hint = "The entries are as many: is an axis in the wrong place, or kept?"
-        return f"must have shape {wanted.shape}, got {given.shape}. {hint}"
+        return f"must have shape {wanted.shape}, got {given.shape}. {hint}".rstrip()
     if wanted.dtype.kind in "iub":
         wrong = int(np.sum(given != wanted))
         return f"differs in {wrong} of {wanted.size} entries" if wrong else ""
@@ -148,14 +151,26 @@ def _complaint(given, wanted, tolerance):
     error, size = np.abs(given - wanted).max(initial=0), np.abs(wanted).max(initial=0)
     if error <= tolerance * (size or 1):
         return ""
-    return _likeness(given, wanted, tolerance) or f"is off by {100 * error / size if size else np.inf:.2g} %"
+    return _likeness(given, wanted, tolerance) or f"is off by {_percent(error, size)}"
+
+
+def _twin(name, given, right, tolerance):
+    """Another part that this array would be right for."""
+    return next(
+        (other for other, array in right.items() if other != name and not _complaint(given, array, tolerance)), None
+    )
+
+
+def _percent(error, size):
+    share = 100 * error / size if size else np.inf
+    return f"{share:.0f} %" if share >= 10 else f"{share:.1g} %"
 
 
 def _likeness(given, wanted, tolerance):
     """How a wrong array is like the right one, if it is."""
     size = np.abs(wanted).max()
     if not given.any():
-        return "is all zero"
+        return "is all zero" if given.ndim else "is 0"
     factor = np.vdot(given, wanted) / np.vdot(wanted, wanted) if size else 0
     if factor and np.isfinite(factor) and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
         return "has the wrong sign" if abs(factor + 1) < 1e-6 else f"is {factor:.3g} times what it should be"

@@ -12,7 +12,7 @@ from rnnlib.questions import Mistake, Question
 
 
 def _net(rng):
-    D, H, K = rng.choice(np.arange(4, 8), size=3, replace=False)  # three sizes that differ
+    D, H, K = rng.choice(np.arange(4, 8), size=3, replace=False).tolist()  # three sizes that differ
     return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
 
 

@@ -35,14 +35,14 @@ def _draw(rng, **shapes):
     return {name: 0.6 * rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def _net(rng, T, B, **shapes):
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, 5, 4, rng=rng)))
+def _net(rng, T, B, H=5, **shapes):
+    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, H, 4, rng=rng)))
     return {"params": params} | _draw(rng, xs=(T, B, 3), **shapes)
 
 
-def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1):
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1):
     hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
-    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
+    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + params.b_y}
 
 
 CHANGE = Question(
@@ -55,18 +55,17 @@ CHANGE = Question(
         "state": _wrong(_change, "It reads y from h_t: take h_t − h_{t-1}. The body has both.", seen=lambda hs: hs[1:]),
         "since h0": _wrong(_change, "It is the change since h_0. Take h_{t-1}.", seen=lambda hs: hs[1:] - hs[0]),
         "from zero": _wrong(_change, "The first carry is params.h0, for every sequence.", start=0),
-        "no bias": _wrong(_change, "b_y is missing. It is added to each change, and does not cancel.", bias=0),
     },
     jax=True,
 )
 
 
-def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, stuck=False, old=False):
+def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, old=False):
     (two, one), results = start[::taps], []
     for now_u, now_v in zip(us[::u], vs[::v], strict=True):
         new = np.tanh(now_u + one @ W_1 + two @ W_2)
         results.append((new, now_v * ((one if old else new) @ V)))
-        one, two = new, two if stuck else one
+        one, two = new, one
     return {name: np.stack(result)[::out] for name, result in zip("as", zip(*results, strict=True), strict=True)}
 
 
@@ -84,7 +83,6 @@ TRANSLATED = Question(
         "forwards": _wrong(_translated, "It begins with the first inputs. go_backwards: the last ones.", u=1, v=1),
         "us alone": _wrong(_translated, "Only us are turned. go_backwards turns all sequences.", v=1),
         "start swapped": _wrong(_translated, "start is read backwards: start[1] is one step back.", taps=-1),
-        "stuck": _wrong(_translated, "The older state never moves on.", stuck=True),
         "old state": _wrong(_translated, "s is made of the state before the step: use the new one.", old=True),
     },
     jax=True,
@@ -100,18 +98,18 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, bias=1, products=1):
     return {"ys": ys, "ys_if_hoisted": ys * (products == 1)}
 
 
-def _repeated(program, inside=False):
-    """The matrix products that the loops of a program hold."""
-    count = sum(inside and eqn.primitive.name == "dot_general" for eqn in program.eqns)
+def _equations(program, inside=False):
+    """All equations of a program, and whether they stand in a loop."""
     for eqn in program.eqns:
-        loop = inside or eqn.primitive.name in ("scan", "while")
-        count += sum(_repeated(part, loop) for part in eqn.params.values() if hasattr(part, "eqns"))
-    return count
+        yield eqn, inside
+        for part in filter(lambda part: hasattr(part, "eqns"), eqn.params.values()):
+            yield from _equations(part, inside or eqn.primitive.name in ("scan", "while"))
 
 
 def _counted(function, inputs):
-    ys = function(**inputs)
-    return {"ys": ys, "ys_if_hoisted": ys * (_repeated(jax.make_jaxpr(function)(**inputs)) == 1)}
+    ys, program = function(**inputs), jax.make_jaxpr(function)(**inputs)
+    products = sum(inside and eqn.primitive.name == "dot_general" for eqn, inside in _equations(program))
+    return {"ys": ys, "ys_if_hoisted": ys * (products == 1)}
 
 
 HOISTED = Question(
@@ -130,8 +128,8 @@ HOISTED = Question(
 )
 
 
-def _scored(rng, T, B, **more):
-    return _net(rng, T, B, targets=(T, B, 4)) | more
+def _scored(rng, T, B, H=5, **more):
+    return _net(rng, T, B, H, targets=(T, B, 4)) | more
 
 
 def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, forgets=False):
@@ -150,8 +148,12 @@ def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, forgets=Fa
     return {"loss": losses.squared_error(ys, targets)} | sums
 
 
+def _by_params(function, inputs):
+    return lambda params: function(**inputs | {"params": params})
+
+
 def _gradient(function, inputs):
-    loss, grads = jax.value_and_grad(lambda params: function(**inputs | {"params": params}))(inputs["params"])
+    loss, grads = jax.jit(jax.value_and_grad(_by_params(function, inputs)))(inputs["params"])
     return {"loss": loss} | {name: getattr(grads, name) for name in ("W_xh", "W_hh", "b_h", "h0")}
 
 
@@ -172,10 +174,10 @@ CUTS = Question(
 )
 
 
-def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=lambda T, chunk: np.ones(T), little=1):
+def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=np.ones_like, little=1):
     (T, B, _), state, loss, total = xs.shape, None, 0, ElmanParams(*map(np.zeros_like, params))
-    weights = np.repeat(weigh(T, chunk)[:, None], B, axis=1).astype(xs.dtype)
-    weights /= weights.sum()
+    lengths = np.minimum(chunk, T - np.arange(T) // chunk * chunk)  # of each step's own chunk
+    weights = np.repeat(weigh(lengths)[:, None] / weigh(lengths).sum() / B, B, axis=1).astype(xs.dtype)
     for t in range(0, T, chunk if cut else T):
         part = slice(t, t + chunk if cut else T)
         tape = bptt.forward(params, xs[part], state)
@@ -187,12 +189,14 @@ def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=lam
 
 
 def _with_memory(function, inputs):
-    loss, back = jax.vjp(lambda params: function(**inputs | {"params": params}), inputs["params"])
+    loss, params, T, B = _by_params(function, inputs), inputs["params"], *inputs["xs"].shape[:2]
+    value, grads = jax.jit(jax.value_and_grad(loss))(params)
+    back = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
     kept, given = (sum(jnp.size(leaf) for leaf in jax.tree.leaves(tree)) for tree in (back, inputs))
-    T, B, _ = inputs["xs"].shape
-    little = kept - given <= (T / 2 + 3) * B * inputs["params"].h0.size  # half of the states; three more if T is small
-    grads = jax.tree.map(lambda g: little * g, back(jnp.ones_like(loss))[0])
-    return {"loss": loss, "grads_if_little_is_kept": grads}
+    equations, states = _equations(jax.make_jaxpr(jax.grad(loss))(params)), T * B * params.h0.size
+    largest = max(v.aval.size for eqn, _ in equations for v in eqn.outvars)
+    little = T == 1 or (kept - given < states / 2 and largest < states)
+    return {"loss": value, "grads_if_little_is_kept": jax.tree.map(lambda g: little * g, grads)}
 
 
 CHECKPOINTED = Question(
@@ -200,17 +204,15 @@ CHECKPOINTED = Question(
     title="Forget, and run again",
     points=3,
     cases={
-        "whole chunks": partial(_scored, T=40, B=2, chunk=8),
-        "a rest": partial(_scored, T=42, B=2, chunk=8),
+        "whole chunks": partial(_scored, T=40, B=2, H=16, chunk=8),
+        "a rest": partial(_scored, T=42, B=2, H=16, chunk=8),
         "one step": partial(_scored, T=1, B=3, chunk=1),
     },
     reference=_InNumpy(_in_pieces),
     mistakes={
         "all kept": _wrong(_in_pieces, "It is exact, but keeps too much for the way back: jax.checkpoint.", little=0),
-        "mean of means": _wrong(
-            _in_pieces, "A short rest weighs too much.", weigh=lambda T, c: 1 / np.minimum(c, T - np.arange(T) // c * c)
-        ),
-        "dropped": _wrong(_in_pieces, "The rest is left out.", weigh=lambda T, c: np.arange(T) < T // c * c),
+        "mean of means": _wrong(_in_pieces, "A short rest weighs too much: weigh by length.", weigh=lambda n: 1 / n),
+        "dropped": _wrong(_in_pieces, "The rest is left out.", weigh=lambda n: n == n[0]),
         "restarted": _wrong(_in_pieces, "Each chunk begins at h0: hand the state on.", cut=True, carried=False),
         "stopped": _wrong(_in_pieces, "The error stops between chunks. Checkpoints cut nothing.", cut=True),
     },
@@ -219,13 +221,13 @@ CHECKPOINTED = Question(
 )
 
 
-def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, grows=1, own=False, begin=1):
+def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, own=False, begin=1):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
         after[t] = value
         returns[t] = value = rewards[t] + discounts[t] * value
     for t in range(len(rewards))[::back]:
-        d_rewards[t] = d_returns[t] + grows * error
+        d_rewards[t] = d_returns[t] + error
         error = discounts[t] * d_rewards[t]
     backs = {"d_rewards": d_rewards, "d_discounts": d_rewards * (returns if own else after), "d_last": error}
     return {"returns": returns} | backs
@@ -240,7 +242,6 @@ RETURNS = Question(
     mistakes={
         "forwards": _wrong(_returns, "The returns add up from the start. They look ahead: reverse=True.", way=1),
         "no last": _wrong(_returns, "After the last step comes `last`, not zero.", begin=0),
-        "not carried": _wrong(_returns, "A reward is part of all returns before it, not of its own alone.", grows=0),
         "back again": _wrong(_returns, "The error runs as the returns do. It must run the other way.", back=-1),
         "own return": _wrong(_returns, "A discount multiplies the next return, not its own.", own=True),
     },

@@ -64,6 +64,7 @@ ALONG = Question(
     reference=_along,
     mistakes={
         "row sums": _wrong(_along, "It is v times the sums of H's rows. Push v through the jvp.", product=_row_sums),
+        "root": _wrong(_along, "Divide by v · v, not by its root: v stands above twice.", per=jnp.linalg.norm),
         "not normed": _wrong(_along, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1),
     },
     jax=True,
@@ -98,6 +99,7 @@ GAUSS_NEWTON = Question(
         "all steps": _wrong(_in_place, "p · Jv is a sum over one step's symbols.", rest=lambda p, u: p * (p * u).sum()),
         "no H_L": _wrong(_in_place, "The curvature of the loss is missing.", rest=lambda p, u: (p - 1) * u),
         "no weights": _wrong(_in_place, "The weights are missing: H_L has a factor w_tb.", power=0),
+        "squared": _wrong(_in_place, "The weights are in twice. H_L has them once.", power=2),
         "no J": _wrong(_in_place, "H_L meets the outputs themselves. It has to meet their change, J v.", change=False),
     },
     jax=True,
@@ -197,8 +199,12 @@ def _system(rng, warm=1, helped=True, steps=4, N=7):
 
 
 @partial(jax.jit, static_argnames="steps")
+def _solution(product, b, x0, inverse, steps):
+    return cg.solve(product, b, x0, precondition=lambda r: inverse * r, iterations=steps, progress=0)
+
+
 def _solve(product, b, x0, inverse, steps):
-    found = cg.solve(product, b, x0, precondition=lambda r: inverse * r, iterations=steps, progress=0)
+    found = _solution(product, b, x0, inverse, steps)
     return {"x": found.x, "values": found.values}
 
 
