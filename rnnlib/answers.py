@@ -120,16 +120,17 @@ def describe(inputs: dict[str, Any]) -> str:
         'xs (5, 1, 3) float64, window = 2'
     """
 
-    def one(name, value):
-        if hasattr(value, "shape") and value.shape:
-            return f"{name} {tuple(value.shape)} {value.dtype}"
-        return f"{name} = {value}"
+    return ", ".join(one for name, value in inputs.items() for one in _described(name, value))
 
-    named = {}
-    for name, value in inputs.items():
-        fields = value._asdict() if hasattr(value, "_asdict") else None
-        named |= {f"{name}.{field}": array for field, array in fields.items()} if fields else {name: value}
-    return ", ".join(one(*item) for item in named.items())
+
+def _described(name, value):
+    if hasattr(value, "_asdict"):
+        return [one for field, inner in value._asdict().items() for one in _described(f"{name}.{field}", inner)]
+    if isinstance(value, tuple | list):
+        return [one for i, inner in enumerate(value) for one in _described(f"{name}[{i}]", inner)]
+    if hasattr(value, "shape") and value.shape:
+        return [f"{name} {tuple(value.shape)} {value.dtype}"]
+    return [f"{name} = {value}"]
 
 
 def _told(error):

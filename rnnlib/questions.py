@@ -86,7 +86,7 @@ class Question(NamedTuple):
             return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), describe(inputs))
         tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if self.jax else ())]
         parts = compare(answer.value, wanted.value, tolerance)
-        changed = [p.name for p in compare(answer.inputs, wanted.inputs, 1e-6) if not p.right]
+        changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
         wrong = not all(part.right for part in parts)
         return Case(case, parts, says, self._named(inputs, answer.value, tolerance) if wrong else ())
@@ -142,7 +142,9 @@ class Question(NamedTuple):
         names = []
         for name, mistake in self.mistakes.items():
             made = self.ask(mistake.answer, inputs)
-            if made.trouble is None and _alike(value, made.value, tolerance):
+            if made.trouble is None and all(
+                part.right for part in compare(_finite(value), _finite(made.value), tolerance)
+            ):
                 names.append(name)
         return tuple(names)
 
@@ -216,11 +218,9 @@ def _is_single(*trees):
     return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
 
 
-def _alike(given, made, tolerance):
-    """Whether two wrong answers are the same, NaN for NaN."""
-    number = partial(np.nan_to_num, posinf=1e30, neginf=-1e30)
-    given, made = (plain(jax.tree.map(number, tree)) for tree in (given, made))
-    return all(part.right for part in compare(given, made, tolerance))
+def _finite(tree):
+    """A plain tree with numbers that can be compared in place of NaN and infinity."""
+    return plain(jax.tree.map(partial(np.nan_to_num, posinf=1e30, neginf=-1e30), tree))
 
 
 def _quietly(function, *args):

@@ -11,7 +11,7 @@ from rnnlib.grading import course, seed
 
 def main() -> None:
     """Do what the command line says."""
-    asked = _parser().parse_args()
+    asked = _parser().parse_intermixed_args()
     root = Path(asked.course).resolve()
     try:
         for line in COMMANDS[asked.command](root, asked):

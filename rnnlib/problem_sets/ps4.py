@@ -99,9 +99,8 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, bias=1, products=1):
 
 
 def _equations(program, inside=False):
-    """All equations of a program, and whether they stand in a loop."""
     for eqn in program.eqns:
-        yield eqn, inside
+        yield eqn, inside  # of a loop, or not
         for part in filter(lambda part: hasattr(part, "eqns"), eqn.params.values()):
             yield from _equations(part, inside or eqn.primitive.name in ("scan", "while"))
 

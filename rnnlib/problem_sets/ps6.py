@@ -200,7 +200,7 @@ def _system(rng, warm=1, helped=True, steps=4, N=7):
 
 @partial(jax.jit, static_argnames="steps")
 def _solution(product, b, x0, inverse, steps):
-    return cg.solve(product, b, x0, precondition=lambda r: inverse * r, iterations=steps, progress=0)
+    return cg.solve(product, b, x0, precondition=lambda r: inverse * r, iterations=steps, progress=0.0)
 
 
 def _solve(product, b, x0, inverse, steps):
