@@ -119,7 +119,6 @@ def describe(inputs: dict[str, Any]) -> str:
         >>> describe({"xs": np.zeros((5, 1, 3)), "window": 2})
         'xs (5, 1, 3) float64, window = 2'
     """
-
     return ", ".join(one for name, value in inputs.items() for one in _described(name, value))
 
 

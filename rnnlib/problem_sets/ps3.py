@@ -121,8 +121,9 @@ def _living(T, stride, window, *, longer=0, shared=True, early=False, far=False,
 
 
 def _drawn(rng, stride, window):
-    window += int(rng.integers(2))
-    return {"T": 2 * window + 1 + int(rng.integers(window - 1)), "stride": stride, "window": window}  # a rest is left
+    window += int(rng.integers(3))
+    T = window * int(rng.integers(2, 5)) + int(rng.integers(1, window))  # a rest is left
+    return {"T": T, "stride": stride, "window": window}
 
 
 LIVING = Question(

@@ -37,7 +37,7 @@ def _outputs(theta, xs):
     params, ys = ElmanParams(*(part.reshape(shape) for part, shape in parts)), []
     h = jnp.broadcast_to(params.h0, (xs.shape[1], 4))
     for x in xs:
-        y, h = elman_step(params, x, h)
+        y, h = jax.vmap(elman_step, (None, 0, 0))(params, x, h)
         ys.append(y)
     return jnp.stack(ys)
 
