@@ -4,7 +4,9 @@ The learner's `check`, the grader and the tests all ask the same Question; only 
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -27,6 +29,11 @@ class Mistake(NamedTuple):
 
 
 def _as_named(function, inputs):
+    with suppress(ValueError):  # not every callable tells its parameters
+        try:
+            inspect.signature(function).bind(**inputs)
+        except TypeError as error:
+            raise TypeError(f"your function must take {', '.join(inputs)}, under these names ({error})") from None
     return function(**inputs)
 
 
@@ -83,7 +90,8 @@ class Question(NamedTuple):
         if wanted.trouble:
             raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
         if answer.trouble:
-            return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), describe(inputs))
+            called = describe(inputs) if self.call is _as_named else ""
+            return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
         tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if self.jax else ())]
         parts = compare(answer.value, wanted.value, tolerance)
         changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
@@ -219,8 +227,12 @@ def _is_single(*trees):
 
 
 def _finite(tree):
-    """A plain tree with numbers that can be compared in place of NaN and infinity."""
-    return plain(jax.tree.map(partial(np.nan_to_num, posinf=1e30, neginf=-1e30), tree))
+    """A plain tree with numbers that can be compared in place of NaN and infinity; its names stay in order."""
+    if isinstance(tree, dict):
+        return {name: _finite(field) for name, field in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map(_finite, tree))
+    return np.asarray(np.nan_to_num(tree, posinf=1e30, neginf=-1e30))
 
 
 def _quietly(function, *args):

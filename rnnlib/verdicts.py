@@ -1,7 +1,6 @@
 """Is an answer right? Array by array, with what can be said of each that is not; shown as text and as HTML."""
 
 import re
-from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -108,27 +107,26 @@ def compare(given: Any, wanted: Any, tolerance: float) -> tuple[Part, ...]:
         >>> compare(np.ones((2, 3)), np.ones((3, 2)), 1e-6)[0].says
         'must have shape (3, 2), got (2, 3). Is it the transpose?'
     """
-    if isinstance(wanted, dict) and isinstance(given, tuple) and len(given) == len(wanted):
+    if isinstance(wanted, dict) and not isinstance(given, dict) and np.iterable(given) and len(given) == len(wanted):
         given = dict(zip(wanted, given, strict=True))
     right, got = leaves(wanted), leaves(given)
-    parts = []
-    for name, array in right.items():
-        if name in got:
-            with np.errstate(all="ignore"):  # whatever numbers came
-                says = _complaint(got[name], array, tolerance)
-                if says and (twin := _twin(name, got[name], right, tolerance)):
-                    says = f"is what {twin} should be. Are the results in another order?"
-        elif any(other.startswith(name) for other in got):
-            says = f"must be one array of shape {array.shape}, got several. Try np.stack."
-        else:
-            says = "is missing"
-        parts.append(Part(name or "result", not says, says))
-    return tuple(parts)
+    with np.errstate(all="ignore"):  # whatever numbers came
+        says = {name: _found(name, array, got, tolerance) for name, array in right.items()}
+        wrong = {name: right[name] for name in right if says[name]}
+        for name in wrong.keys() & got.keys():
+            if twin := _twin(name, got[name], wrong, tolerance):
+                says[name] = f"is what {twin} should be. Are the results in another order?"
+    return tuple(Part(name or "result", not says[name], says[name]) for name in right)
 
 
-def tally(verdicts: Sequence[Verdict]) -> str:
-    """Say in a line how many points a list of verdicts earns."""
-    return f"{sum(v.earned for v in verdicts):g} of {sum(v.points for v in verdicts):g} points"
+def _found(name, array, got, tolerance):
+    """What is wrong with what came under a name, or that nothing came."""
+    if name in got:
+        return _complaint(got[name], array, tolerance)
+    if several := [other for other in got if other.startswith(name)]:
+        stack = " Try np.stack." if array.shape[:1] == (len(several),) else ""
+        return f"must be one array of shape {array.shape}, got several.{stack}"
+    return "is missing"
 
 
 def _complaint(given, wanted, tolerance):
@@ -142,6 +140,8 @@ def _complaint(given, wanted, tolerance):
         return f"must have shape {wanted.shape}, got {given.shape}. {hint}".rstrip()
     if wanted.dtype.kind in "iub":
         wrong = int(np.sum(given != wanted))
+        if wanted.size == 1:
+            return f"must be another number than {given.item():g}" if wrong else ""
         return f"differs in {wrong} of {wanted.size} entries" if wrong else ""
     if given.dtype.kind != "f":
         return f"must hold floating-point numbers, got {given.dtype}"
@@ -173,7 +173,9 @@ def _likeness(given, wanted, tolerance):
         return "is all zero" if given.ndim else "is 0"
     factor = np.vdot(given, wanted) / np.vdot(wanted, wanted) if size else 0
     if factor and np.isfinite(factor) and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
-        return "has the wrong sign" if abs(factor + 1) < 1e-6 else f"is {factor:.3g} times what it should be"
+        if abs(factor + 1) < 1e-6:
+            return "has the wrong sign"
+        return f"is {factor:.3g} times what it should be" if abs(factor - 1) >= 5e-3 else ""
     if wanted.ndim == 2 and wanted.shape[0] == wanted.shape[1] and np.abs(given.T - wanted).max() <= tolerance * size:
         return "is the transpose of what it should be"
     return ""

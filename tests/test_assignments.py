@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from functools import partial
 from importlib import import_module
 
 import nbformat
@@ -65,6 +66,22 @@ def test_a_set_asks_its_questions_once_and_one_by_hand_for_twenty_points(path):
         if cell not in by_hand:
             assert info(cell)["points"] == load(grader._step(cell).question).points, cell.id
     assert all(info(cell).get("grade_id", cell.id) == cell.id for cell in notebook.cells)
+
+
+@each_source
+def test_the_instructors_notes_tell_what_each_mistake_earns_and_hears(path):
+    notes = (path.parent / "README.md").read_text()
+    missing = [row for row in mistake_rows(path.stem.split("_")[0]) if row not in notes]
+    assert not missing, "\n".join([f"{path.parent.name}/README.md lacks:", *missing])
+
+
+def mistake_rows(name):
+    """A row for every mistake of every Question: Question, mistake, points, what `check` says of it."""
+    for question in import_module(f"rnnlib.problem_sets.{name}").QUESTIONS:
+        for mistake, (answer, _) in question.mistakes.items():
+            verdict = question.grade(partial(question.ask, answer))
+            earned = f"{verdict.earned:.2g} of {question.points}"
+            yield f"| {question.id.split('/')[1]} | {mistake} | {earned} | {verdict.hints[0]} |"
 
 
 @each_source

@@ -34,6 +34,9 @@ SQUARE = np.arange(1.0, 10.0).reshape(3, 3)
         (np.array([1.0, 3.0]), np.array([1, 3]), ""),
         (np.array([0.1]), np.array([0.0]), "is off by inf %"),
         ((RIGHT[0], RIGHT[1]), RIGHT, "must be one array of shape (2, 3), got several. Try np.stack."),
+        ((RIGHT, RIGHT, SQUARE), RIGHT, "must be one array of shape (2, 3), got several."),
+        (np.array(13), np.array(9), "must be another number than 13"),
+        (np.array(1.0001), np.array(1.0), "is off by 0.01 %"),
         ((), RIGHT, "is missing"),
     ],
 )
@@ -51,6 +54,18 @@ def test_a_tuple_may_stand_for_names_and_a_missing_name_is_missing():
     assert all(part.right for part in compare((RIGHT, SQUARE), wanted, 1e-6))
     assert [part.says for part in compare({"b": SQUARE}, wanted, 1e-6)] == ["is missing", ""]
     assert [part.right for part in compare((RIGHT,), wanted, 1e-6)] == [False, False]
+
+
+def test_results_in_another_order_are_told_so():
+    wanted = {"a": RIGHT, "b": 2 * RIGHT, "c": RIGHT + 1}
+    assert [part.says for part in compare((2 * RIGHT, RIGHT, RIGHT + 1), wanted, 1e-6)] == [
+        "is what b should be. Are the results in another order?",
+        "is what a should be. Are the results in another order?",
+        "",
+    ]
+    assert compare((2 * RIGHT, 2 * RIGHT, RIGHT + 1), wanted, 1e-6)[0].says == "is 2 times what it should be"
+    stacked = np.stack(list(wanted.values()))
+    assert all(part.right for part in compare(stacked, wanted, 1e-6))
 
 
 def case(name, *right, mistakes=(), says=""):

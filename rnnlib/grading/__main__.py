@@ -74,7 +74,7 @@ def _told(submissions, what):
             if one.note
             else f"{what}: {one.student} {one.assignment}"
         )
-    yield f"{sum(not one.note for one in submissions)} of {len(submissions)} submissions {what.split()[0]}"
+    yield f"{what.split()[0]}: {sum(not one.note for one in submissions)} of {len(submissions)} submissions"
 
 
 COMMANDS = {"seed": _seed, "release": _release, "grade": _grade, "feedback": _feedback, "grades": _grades}

@@ -41,6 +41,7 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     Returns:
         nbgrader's configuration, also for its own commands and for formgrader.
     """
+    from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
 
     from rnnlib.grading.preprocessors import Judge, Restore
@@ -52,6 +53,14 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     c.CourseDirectory.release_directory = RELEASE
     for step in ("submitted", "autograded", "feedback"):
         c.CourseDirectory[f"{step}_directory"] = f"course/{step}"
+    c.CourseDirectory.ignore = [
+        *CourseDirectory.ignore.default(),
+        "README.md",
+    ]  # what a set's folder says to instructors
+    c.ZipCollectApp.downloaded_directory = "course/downloaded"
+    c.FileNameCollectorPlugin.named_regexp = (
+        r".*/(?P<student_id>[^/]+?)_\d+_assignsubmission_file_/?(?P<file_id>[^/]+)"  # Moodle's
+    )
     c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
     c.Autograde.sanitize_preprocessors = [Restore]
     c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
@@ -131,7 +140,7 @@ def grade(
         Every submission, with a note where it could not be graded.
 
     Raises:
-        RuntimeError: there is no seed, or no sandbox.
+        RuntimeError: there is no seed, no sandbox, or a gradebook without these assignments.
     """
     dice, jobs, results = seed.secret(), {}, []
     if sandboxed:
@@ -141,6 +150,10 @@ def grade(
             jobs[one] = grader.job(_restored(root, one), dice)
         except ValueError as error:
             results.append(one._replace(note=str(error)))
+    if unknown := {one.assignment for one in jobs} - _booked_sets(root):
+        raise RuntimeError(
+            f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
+        )
     with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
         failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
@@ -177,11 +190,10 @@ def grades(root: Path) -> Path:
     Returns:
         The file.
     """
-    from nbgrader.api import Gradebook
     from nbgrader.plugins import CsvExportPlugin
 
     path = root / "course" / "grades.csv"
-    with Gradebook(config(root).CourseDirectory.db_url, "bptt") as gradebook:
+    with _nbgrader(root).gradebook as gradebook:
         CsvExportPlugin(to=str(path)).export(gradebook)
     return path
 
@@ -209,6 +221,12 @@ def _run(root, jobs, submit):
 
 def _record_of(root, one):
     return root / "course" / "records" / one.student / f"{one.assignment}.json"
+
+
+def _booked_sets(root):
+    """The assignments of the gradebook."""
+    with _nbgrader(root).gradebook as gradebook:
+        return {assignment.name for assignment in gradebook.assignments}
 
 
 def _booked(nbgrader, root, one, key):

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from rnnlib.answers import leaves
 from rnnlib.cells import ElmanParams, elman_step, init_elman
 from rnnlib.questions import Mistake, Question
 
@@ -32,11 +33,14 @@ def _wrong(function, says, **options):
     return Mistake(partial(function, **options), says)
 
 
-def _jacobians(params, alpha, xs, hs, *, of_h=False, columns=False, weights=np.transpose, direct=1, scaled=True):
-    made = hs[1:] if of_h else np.tanh(xs @ params.W_xh + hs[:-1] @ params.W_hh + params.b_h)
+def _jacobians(
+    params, alpha, xs, hs, *, of_h=False, after=False, columns=False, weights=np.transpose, direct=np.eye, scaled=True
+):
+    before = hs[1:] if after else hs[:-1]
+    made = hs[1:] if of_h else np.tanh(xs @ params.W_xh + before @ params.W_hh + params.b_h)
     slopes = 1 - (made[..., None, :] if columns else made[..., None]) ** 2
     Js = (alpha if scaled else 1) * slopes * weights(params.W_hh)
-    return Js + direct * (1 - alpha) * np.eye(params.h0.size, dtype=Js.dtype)
+    return Js + (1 - alpha) * direct(params.h0.size).astype(Js.dtype)
 
 
 JACOBIANS = Question(
@@ -53,8 +57,16 @@ JACOBIANS = Question(
         "not transposed": _wrong(_jacobians, "J[i, j] is made of W_hh[j, i]: transpose W_hh.", weights=np.asarray),
         "slopes of h": _wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=True),
         "slopes on columns": _wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=True),
-        "no leak": _wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=0),
+        "no leak": _wrong(
+            _jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=lambda H: np.zeros((H, H))
+        ),
+        "leak everywhere": _wrong(
+            _jacobians,
+            "1 − α is added to every entry. A unit leaks into itself alone: the diagonal.",
+            direct=lambda H: np.ones((H, H)),
+        ),
         "no alpha": _wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=False),
+        "state after": _wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=True),
     },
 )
 
@@ -84,7 +96,9 @@ def _clipped(grads, limit, *, norms=_norms, mean=np.mean, least=1.0, whole=True,
 
 def _nan(inputs, answer):
     told = "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit."
-    return told if any(np.isnan(array).any() for array in answer.values()) else None
+    return (
+        told if (_norms(inputs["grads"]) == 0).any() and np.isnan(sum(map(np.sum, leaves(answer).values()))) else None
+    )
 
 
 CLIP = Question(
@@ -109,15 +123,36 @@ CLIP = Question(
 )
 
 
-def _living(T, stride, window, *, longer=0, shared=True, early=False, far=False, past=True):
-    t, s = np.ogrid[1 : T + 1, 1 : T + 1]  # rows are losses, columns are steps
-    last = (t > T - window) & ((s > T - window) | far)
-    tables = {
-        "windowed": s > (stride * -(-t // stride) if shared else t) - window - longer,
-        "chunked": s > (t - 1) // window * window,
-        "last": s > t - window if early else last,
-    }
-    return {name: table & ((s <= t) | (not past)) for name, table in tables.items()}
+# Which loss t (rows) hears which step s (columns), both counted from 1, n the stride and k the window; s <= t comes on top.
+_TABLES = {
+    "windowed": lambda t, s, T, n, k: s > n * -(-t // n) - k,
+    "chunked": lambda t, s, T, n, k: s > (t - 1) // k * k,
+    "last": lambda t, s, T, n, k: (t > T - k) & (s > T - k),
+}
+
+
+def _living(T, stride, window, *, past=True, **wrong):
+    t, s = np.ogrid[1 : T + 1, 1 : T + 1]
+    tables = _TABLES | wrong
+    return {name: table(t, s, T, stride, window) & ((s <= t) | (not past)) for name, table in tables.items()}
+
+
+def _by_name(function, inputs):
+    """Three tables in a dict, whether they come so, one after the other, or stacked."""
+    tables = function(**inputs)
+    if tables is None or isinstance(tables, dict) or hasattr(tables, "_asdict") or np.ndim(tables) == 0:
+        return tables
+    if len(tables) != 3:
+        raise ValueError(f"three tables are wanted, windowed, chunked and last: {len(tables)} came")
+    return {name: np.asarray(table) for name, table in zip(_TABLES, tables, strict=True)}
+
+
+def _first_wrong(inputs, answer):
+    for name, right in _living(**inputs).items():
+        if answer[name].shape == right.shape and (answer[name] != right).any():
+            t, s = np.argwhere(answer[name] != right)[0] + 1
+            sizes = ", ".join(f"{size} {value}" for size, value in inputs.items())
+            return f"`{name}`, {sizes}: should the loss of step {t} hear step {s} (from 1)? {right[t - 1, s - 1]}."
 
 
 def _drawn(rng, stride, window):
@@ -131,18 +166,55 @@ LIVING = Question(
     title="Which loss hears which step",
     points=3,
     cases={
-        "one window a loss": partial(_drawn, stride=1, window=3),
-        "a window every two steps": partial(_drawn, stride=2, window=4),
-        "a window every three steps": partial(_drawn, stride=3, window=5),
+        "a stride of two": partial(_drawn, stride=2, window=4),
+        "a stride of three": partial(_drawn, stride=3, window=5),
+        "a stride of one": partial(_drawn, stride=1, window=3),
     },
     reference=_living,
     mistakes={
-        "window too long": _wrong(_living, "`windowed` looks a step too far: a window of 1 is its own step.", longer=1),
-        "stride ignored": _wrong(_living, "`windowed`: the losses of one stride share a start.", shared=False),
-        "last as a window": _wrong(_living, "`last` hears early losses: drop the first T − window.", early=True),
-        "last hears all": _wrong(_living, "`last` looks too far back: step T − window is shut off.", far=True),
+        "window too long": _wrong(
+            _living,
+            "`windowed` looks a step too far: a window of 1 is its own step.",
+            windowed=lambda t, s, T, n, k: s > n * -(-t // n) - k - 1,
+        ),
+        "stride ignored": _wrong(
+            _living, "`windowed`: the losses of one stride share a start.", windowed=lambda t, s, T, n, k: s > t - k
+        ),
+        "last group at T": _wrong(
+            _living,
+            "`windowed`: the last group's window is placed as if the group were whole.",
+            windowed=lambda t, s, T, n, k: s > np.minimum(n * -(-t // n), T) - k,
+        ),
+        "ends alone": _wrong(
+            _living,
+            "`windowed`: the whole group is heard, not only the loss at its end.",
+            windowed=lambda t, s, T, n, k: (t % n == 0) & (s > t - k),
+        ),
+        "chunks of stride": _wrong(
+            _living,
+            "`chunked`: chunks are as long as `window`, whatever the stride.",
+            chunked=lambda t, s, T, n, k: s > (t - 1) // n * n,
+        ),
+        "chunks early": _wrong(
+            _living,
+            "`chunked`: chunks are cut a step early. The first holds `window` steps.",
+            chunked=lambda t, s, T, n, k: s > t // k * k,
+        ),
+        "last as a window": _wrong(
+            _living, "`last` hears early losses: drop the first T − window.", last=lambda t, s, T, n, k: s > t - k
+        ),
+        "last as windowed": _wrong(
+            _living,
+            "`last` is `windowed` again: it has to drop the first T − window losses.",
+            last=lambda t, s, T, n, k: s > n * -(-t // n) - k,
+        ),
+        "last hears all": _wrong(
+            _living, "`last` looks too far back: step T − window is shut off.", last=lambda t, s, T, n, k: t > T - k
+        ),
         "future": _wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
+    call=_by_name,
+    hint=_first_wrong,
 )
 
 
@@ -155,12 +227,38 @@ def _cut(rng, name, T, B, stride, window):
     return _products(rng, T, B) | {"live": _living(T, stride, window)[name]}
 
 
-def _truncated(Js, d_hs, live, *, axes="bi,bij->bj", shift=0, read=np.asarray, own=False):
+def _gaps(rng, T, B):
+    live = np.tril(rng.random((T, T)) < 0.5)
+    live[-1, -3:] = True, False, True  # one gap for certain
+    return _products(rng, T, B) | {"live": live}
+
+
+def _truncated(Js, d_hs, live, *, axes="bi,bij->bj", shift=0, read=np.asarray, own=False, stop=False, met=False):
     errors = np.zeros_like(d_hs)
     for t, error in enumerate(d_hs):  # each loss by itself
         for s in range(t, -1, -1):
-            errors[s] += (read(live)[t, s] or (own and s == t)) * error
+            heard, before = read(live)[t, s] or (own and s == t), error
+            if stop and not heard:
+                break
             error = np.einsum(axes, error, Js[s - shift])
+            errors[s] += heard * (error if met else before)
+    return errors
+
+
+def _in_order(Js, d_hs, live):
+    errors = np.zeros_like(d_hs)
+    for t, s in np.argwhere(live):
+        error = d_hs[t]
+        for J in Js[s + 1 : t + 1]:
+            error = np.einsum("bi,bij->bj", error, J)
+        errors[s] += error
+    return errors
+
+
+def _one_sweep(Js, d_hs, live):
+    errors = np.diag(live).astype(d_hs.dtype)[:, None, None] * d_hs
+    for s in range(len(d_hs) - 2, -1, -1):
+        errors[s] += live[s + 1, s] * np.einsum("bi,bij->bj", errors[s + 1], Js[s + 1])
     return errors
 
 
@@ -172,6 +270,7 @@ TRUNCATED = Question(
         "a window behind every loss": partial(_cut, name="windowed", T=8, B=3, stride=1, window=3),
         "chunks": partial(_cut, name="chunked", T=9, B=2, stride=1, window=4),
         "the last steps": partial(_cut, name="last", T=7, B=1, stride=1, window=3),
+        "a table with gaps": partial(_gaps, T=7, B=2),
     },
     reference=_truncated,
     mistakes={
@@ -180,6 +279,14 @@ TRUNCATED = Question(
         "turned": _wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
         "uncut": _wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
         "own": _wrong(_truncated, "A loss is heard at its own step though live[t, t] is False.", own=True),
+        "one sweep": Mistake(_one_sweep, "One sweep can't tell whose error it carries: follow each loss by itself."),
+        "stopped": _wrong(
+            _truncated, "An error ends where it is not heard. It travels on: count nothing, go on.", stop=True
+        ),
+        "multiplied first": _wrong(
+            _truncated, "errors[s] holds a Jacobian too many: count first, then @ Js[s].", met=True
+        ),
+        "wrong order": Mistake(_in_order, "The product runs the wrong way: d_hs[t] meets Js[t] first, Js[s + 1] last."),
     },
 )
 
@@ -190,12 +297,25 @@ def _moved_on(rng, T, B, window):
     return run | {"params": moved, "window": window}
 
 
-def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, n: t % n == 0, at=lambda t: t):
+def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, n: t % n == 0, at=lambda t: t, first=lambda p, h: h):
     h, ys = hs[0], []
     for t, x in enumerate(xs):
-        h = _leak(params, alpha, x, hs[at(t)] if begins(t, window) else h)
+        h = hs[at(t)] if begins(t, window) else h
+        h = _leak(params, alpha, x, first(params, h) if t == 0 else h)
         ys.append(h @ params.W_hy + params.b_y)
     return np.stack(ys)
+
+
+def _windows(params, alpha, xs, hs, window):
+    ys = []
+    for t in range(len(xs)):
+        s = max(0, t + 1 - window)
+        ys.append(_frozen(params, alpha, xs[s : t + 1], hs[s:], len(xs))[-1])
+    return np.stack(ys)
+
+
+def _read_again(params, alpha, xs, hs, window):
+    return hs[1:] @ params.W_hy + params.b_y
 
 
 FROZEN = Question(
@@ -209,10 +329,28 @@ FROZEN = Question(
     },
     reference=_frozen,
     mistakes={
-        "thawed": _wrong(_frozen, "No later state is frozen: begin chunks at hs[t].", begins=lambda t, n: t == 0),
+        "thawed": _wrong(
+            _frozen,
+            "It is the plain run of `params`: chunks after the first begin at hs[t] too.",
+            begins=lambda t, n: t == 0,
+        ),
         "every step": _wrong(_frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, n: True),
         "restarted": _wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
-        "one state on": _wrong(_frozen, "Step t (from 0) reads hs[t], not hs[t + 1].", at=lambda t: t + 1),
+        "one state on": _wrong(
+            _frozen, "A chunk from step t (from 0) on begins at hs[t], not hs[t + 1].", at=lambda t: t + 1
+        ),
+        "one state back": _wrong(
+            _frozen, "A chunk from step t (from 0) on begins at hs[t], not hs[t − 1].", at=lambda t: max(t - 1, 0)
+        ),
+        "h0": _wrong(
+            _frozen, "The first chunk begins at params.h0: begin it at hs[0].", first=lambda p, h: 0 * h + p.h0
+        ),
+        "windows": Mistake(
+            _windows, "Each output has a window of its own: chunks begin at multiples of `window` alone."
+        ),
+        "read again": Mistake(
+            _read_again, "The states are the old ones: within a chunk they are made anew by `params`."
+        ),
     },
 )
 
@@ -222,11 +360,13 @@ def _dice(rng, T, B, thrown=1):
     return _products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * thrown).astype(int), "cuts": cuts}
 
 
-def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), shift=0):
+def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), shift=0, shift_cuts=0, own=False):
     errors = np.array(d_hs)
     for t in range(len(d_hs) - 1, 0, -1):
-        passed = passes(gates[t - shift], cuts[t - shift]).astype(d_hs.dtype)[:, None]
+        weights = passes(gates[t - shift], cuts[t - shift - shift_cuts] + 0 * gates[t])
+        passed = weights.astype(d_hs.dtype)[:, None]
         errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * passed
+        errors[t] *= passed if own else 1
     return errors
 
 
@@ -245,6 +385,15 @@ DICE = Question(
         "by the cut": _wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
         "inverted": _wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
         "one off": _wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", shift=1),
+        "one cut off": _wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", shift_cuts=1),
+        "times": _wrong(_fair, "It multiplies by 1 − cuts[t]. Divide.", passes=lambda g, c: g * (1 - c)),
+        "no gates": _wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 1 + 0 * g),
+        "weights alone": _wrong(
+            _fair, "`gates` is not used: what is cut must not pass.", passes=lambda g, c: 1 / (1 - c)
+        ),
+        "own": _wrong(
+            _fair, "Gates act on what comes through Js[t]. At its own step a loss is always heard.", own=True
+        ),
     },
 )
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -107,6 +108,31 @@ def test_everybody_earns_what_they_earned(graded, measured):
     assert {student for student, one in results.items() if one.note} == {"broken", "linked"}
     assert "no notebook" in results["broken"].note
     assert "link" in results["linked"].note
+
+
+def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, monkeypatch):
+    need_sandbox()
+    monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
+    release = tmp_path / course.RELEASE / NAME / f"{NAME}.ipynb"
+    release.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(), release)
+    hand_in(tmp_path, "early", release.read_text())
+    with pytest.raises(RuntimeError, match=r"the gradebook does not know ps2_backward. Run `make release` first"):
+        course.grade(tmp_path)
+
+
+def test_an_archive_from_moodle_is_sorted_by_student(tmp_path):
+    archive = tmp_path / "course" / "downloaded" / NAME / "archive"
+    archive.mkdir(parents=True)
+    with zipfile.ZipFile(archive / "all.zip", "w") as file:
+        for folder in ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_"):
+            file.writestr(f"{folder}/{NAME}.ipynb", folder)
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    subprocess.run(
+        [sys.executable, "-m", "nbgrader", "zip_collect", NAME], cwd=tmp_path, check=True, capture_output=True
+    )
+    sorted_ = {path.parts[-3]: path.read_text().split("_")[0] for path in tmp_path.glob("course/submitted/*/*/*.ipynb")}
+    assert sorted_ == {"Ada Lovelace": "Ada Lovelace", "Zoë de Wit-Ng": "Zoë de Wit-Ng"}
 
 
 def test_no_secret_leaves(graded):
