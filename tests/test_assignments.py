@@ -70,18 +70,19 @@ def test_a_set_asks_its_questions_once_and_one_by_hand_for_twenty_points(path):
 
 @each_source
 def test_the_instructors_notes_tell_what_each_mistake_earns_and_hears(path):
-    notes = (path.parent / "README.md").read_text()
-    missing = [row for row in mistake_rows(path.stem.split("_")[0]) if row not in notes]
+    notes = (path.parent / "README.md").read_text().splitlines()
+    missing = [line for line in mistake_table(path.stem.split("_")[0]) if line not in notes]
     assert not missing, "\n".join([f"{path.parent.name}/README.md lacks:", *missing])
 
 
-def mistake_rows(name):
-    """A row for every mistake of every Question: Question, mistake, points, what `check` says of it."""
+def mistake_table(name):
+    """Every Question with its mistakes: what each earns, and what `check` says of it."""
     for question in import_module(f"rnnlib.problem_sets.{name}").QUESTIONS:
+        yield f"### {question.id} · {question.title} ({question.points} points)"
         for mistake, (answer, _) in question.mistakes.items():
             verdict = question.grade(partial(question.ask, answer))
-            earned = f"{verdict.earned:.2g} of {question.points}"
-            yield f"| {question.id.split('/')[1]} | {mistake} | {earned} | {verdict.hints[0]} |"
+            texts = (text.replace("|", r"\|") for text in (mistake, f"{verdict.earned:.2g}", verdict.hints[0]))
+            yield f"| {' | '.join(texts)} |"
 
 
 @each_source

@@ -6,26 +6,15 @@ import numpy as np
 
 from rnnlib import bptt, losses
 from rnnlib.answers import leaves
-from rnnlib.cells import ElmanParams, elman_step, init_elman
+from rnnlib.cells import elman_step
 from rnnlib.datasets import one_hot
-from rnnlib.questions import Mistake, Question
-
-
-def _net(rng, D, H, K, gain=1.0):
-    return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng, gain=gain)))
-
-
-def _sizes(rng, count):
-    return rng.choice(np.arange(3, 8), size=count, replace=False).tolist()  # sizes that differ
-
-
-def _known(wrong, /, **says):
-    return {name: Mistake(partial(wrong, bug=name), words) for name, words in says.items()}
+from rnnlib.problem_sets.shared import known, net, sizes
+from rnnlib.questions import Question
 
 
 def _symbols(rng, B):
-    D, H, K = _sizes(rng, 3)
-    return {"params": _net(rng, D, H, K), "ids": rng.integers(0, D, B), "h": rng.uniform(-1, 1, (B, H))}
+    D, H, K = sizes(rng, 3)
+    return {"params": net(rng, D, H, K), "ids": rng.integers(0, D, B), "h": rng.uniform(-1, 1, (B, H))}
 
 
 def _step(params, ids, h, *, bug=None):
@@ -42,7 +31,7 @@ STEP = Question(
     points=2,
     cases={f"a batch of {B}": partial(_symbols, B=B) for B in (2, 1, 9)},  # 9 are more than there are symbols
     reference=_step,
-    mistakes=_known(
+    mistakes=known(
         _step,
         state_left_out="It forgets the state: h_{t-1} W_hh is missing from a_t.",
         W_hh_transposed="It multiplies h by the transpose of W_hh. Vectors are rows here: h @ W_hh.",
@@ -55,7 +44,7 @@ STEP = Question(
 
 
 def _texts(rng, T, B, width):
-    V, M = _sizes(rng, 2)
+    V, M = sizes(rng, 2)
     return {"table": rng.standard_normal((V + 1, M)), "ids": rng.integers(0, V, (T, B)), "width": width}
 
 
@@ -81,7 +70,7 @@ LOOK_UP = Question(
         "a window longer than the text": partial(_texts, T=3, B=2, width=5),
     },
     reference=_look_up,
-    mistakes=_known(
+    mistakes=known(
         _look_up,
         centred="The window lies around each symbol. Here it ends with it: all the padding goes in front.",
         the_future="The window begins with each symbol and shows what comes after. It must end with it.",
@@ -96,10 +85,10 @@ LOOK_UP = Question(
 
 
 def _documents(rng, T, B, chance, begins=()):
-    D, H, K = _sizes(rng, 3)
+    D, H, K = sizes(rng, 3)
     new = rng.random((T, B)) < chance
     new[list(begins), 0] = True  # and elsewhere by chance
-    return {"params": _net(rng, D, H, K), "xs": rng.standard_normal((T, B, D)), "new": new}
+    return {"params": net(rng, D, H, K), "xs": rng.standard_normal((T, B, D)), "new": new}
 
 
 def _read(params, xs, new, *, bug=None):
@@ -128,7 +117,7 @@ READ = Question(
         "new at the first step and at the last": partial(_documents, T=10, B=2, chance=0.0, begins=[0, 9]),
     },
     reference=_read,
-    mistakes=_known(
+    mistakes=known(
         _read,
         new_ignored="No document begins anew. Where new[t, b] is true, step t of sequence b must start from h0.",
         whole_batch="One new document makes the whole batch begin anew. Choose sequence by sequence: np.where(new[t][:, None], ...).",
@@ -144,7 +133,7 @@ READ = Question(
 
 
 def _outputs(rng, T, B, scale=1.5, shift=0.0, one=0.0):
-    (K,) = _sizes(rng, 1)
+    (K,) = sizes(rng, 1)
     ys = scale * rng.standard_normal((T, B, K)) + shift * rng.choice([-1, 1], (T, B, 1))
     targets = rng.integers(0, K, (T, B))
     ys[T // 2, 0, targets[T // 2, 0] - 1] += one  # where another symbol is the target
@@ -184,7 +173,7 @@ SCORE = Question(
         "confident, and often wrong": partial(_outputs, T=12, B=2, scale=25.0),
     },
     reference=_score,
-    mistakes=_known(
+    mistakes=known(
         _score,
         softmax_over_time="The probabilities sum to one over time. They must over the K outputs of each step, the last axis.",
         small_number_added="A small number was added to keep log from 0: it caps the surprise. Subtract the largest output instead.",
@@ -220,7 +209,7 @@ REACH = Question(
     points=3,
     cases={f"{T} steps": partial(_two_back, T=T) for T in (6, 9, 2)},
     reference=_reach,
-    mistakes=_known(
+    mistakes=known(
         _reach,
         longest_path_alone="It follows the one path that stops at every step. A path may also leap over a step, along w_2.",
         first_leap_missing="The leap h_0 → h_2 is missing: dh_0/dh_0 = 1.",
@@ -235,8 +224,8 @@ REACH = Question(
 def _prompts(rng, P, B, length):
     """Draw a net and a beginning until every mistake changes a third of what is written (but one, where P = 1 hides it)."""
     while True:
-        K, H = _sizes(rng, 2)
-        params = _net(rng, K, H, K, gain=3.0)._replace(h0=rng.uniform(-1, 1, H))
+        K, H = sizes(rng, 2)
+        params = net(rng, K, H, K, gain=3.0)._replace(h0=rng.uniform(-1, 1, H))
         drawn = {"params": params, "prompt": rng.integers(0, K, (P, B)), "length": length}
         changes = [(m.answer(**drawn) != _continue(**drawn)).mean() > 1 / 3 for m in CONTINUE_TEXT.mistakes.values()]
         if sum(changes) == len(changes) - (P == 1):
@@ -267,7 +256,7 @@ CONTINUE_TEXT = Question(
         "a beginning of one symbol": partial(_prompts, P=1, B=2, length=8),
     },
     reference=_continue,
-    mistakes=_known(
+    mistakes=known(
         _continue,
         zeros_for_h0="It starts reading from zeros. Every sequence starts from params.h0.",
         h0_again="It writes from h0 again, and so forgets what it read. Go on from the state after the beginning.",

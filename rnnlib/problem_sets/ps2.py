@@ -7,22 +7,17 @@ import numpy as np
 from rnnlib import bptt, losses, mistakes
 from rnnlib.answers import leaves
 from rnnlib.catalogue import CATALOGUE
-from rnnlib.cells import ElmanParams, init_elman
-from rnnlib.questions import Mistake, Question
+from rnnlib.cells import ElmanParams
+from rnnlib.problem_sets.shared import known, net, sizes
+from rnnlib.questions import Question
 
 _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the batch too
 
 
-def _sizes(rng, T, B, count):
-    """Sizes that differ from one another, and from T and B."""
-    return rng.choice([n for n in range(3, 9) if n not in (T, B)], size=count, replace=False).tolist()
-
-
 def _problem(rng, T, B):
-    """Draw a small net, inputs and errors, no array of them zero."""
-    D, H, K = _sizes(rng, T, B, 3)
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
-    return {"params": params, "xs": rng.standard_normal((T, B, D)), "d_ys": rng.standard_normal((T, B, K))}
+    """Draw a small net, inputs and errors."""
+    D, H, K = sizes(rng, 3, apart_from=(T, B))
+    return {"params": net(rng, D, H, K), "xs": rng.standard_normal((T, B, D)), "d_ys": rng.standard_normal((T, B, K))}
 
 
 def _with_states(rng, T, B, low):
@@ -48,13 +43,8 @@ def _usual(draw):
     return {name: partial(draw, T=T, B=B) for name, (T, B) in sizes.items()}
 
 
-def _known(wrong, /, **says):
-    """Mistakes that a function makes when it is told which."""
-    return {name: Mistake(partial(wrong, bug=name), words) for name, words in says.items()}
-
-
 def _weighted(rng, T, B):
-    H, K = _sizes(rng, T, B, 2)
+    H, K = sizes(rng, 2, apart_from=(T, B))
     ys, targets = rng.standard_normal((2, T, B, K))
     hs, weights = rng.uniform(-1, 1, (T + 1, B, H)), rng.uniform(0.2, 2, (T, B))
     return {"hs": hs, "ys": ys, "targets": targets, "weights": weights}
@@ -85,7 +75,7 @@ READOUT_GRADIENTS = Question(
     points=2,
     cases=_usual(_weighted),
     reference=_readout,
-    mistakes=_known(
+    mistakes=known(
         _readout,
         state_before="It pairs the error of step t with the state before it. y_t was made from h_t, and hs[1:] holds these.",
         weights_left_out="It lets every step count 1. Multiply each step's error by its weight, weights[..., None].",
@@ -117,7 +107,7 @@ DELTAS = Question(
     points=2,
     cases=_usual(partial(_with_states, low=0)),
     reference=_deltas,
-    mistakes=_known(
+    mistakes=known(
         _deltas,
         slope_of_tanh="It takes the slope of tanh, 1 - h². These units are logistic: their slope is h (1 - h).",
         slope_at_h="It puts h through the logistic function again. h_t is σ(a_t) already: the slope is h (1 - h).",
@@ -146,7 +136,7 @@ BACKWARD = Question(
     points=6,
     cases=_usual(_problem),
     reference=_gradient,
-    mistakes=_known(
+    mistakes=known(
         _gradient,
         **{name: f"{m.title}. {m.fix}" for name, m in CATALOGUE.items()},
         forward_from_zeros="The forward pass does not start from params.h0. Begin with it in every row: np.tile(params.h0, (B, 1)).",
@@ -192,7 +182,7 @@ CENTRAL_DIFFERENCE = Question(
     },
     reference=_slope_along,
     call=_with_its_loss,
-    mistakes=_known(
+    mistakes=known(
         _slope_along,
         forward="It is the forward difference, whose error shrinks as ε and not as ε². Nudge both ways.",
         not_halved="It divides by ε. From θ - εv to θ + εv it is 2ε.",
@@ -230,7 +220,7 @@ BUG_HUNT = Question(
     points=3,
     cases=_usual(_leaky_problem) | {"leak = 1, an Elman net": partial(_leaky_problem, T=4, B=3, leak=1.0)},
     reference=_leaky,
-    mistakes=_known(
+    mistakes=known(
         _leaky,
         slope_path_transpose="All three bugs are still in it. Begin with leak = 1, where only one of them shows.",
         slope_path="One bug is mended, two are left. At T = 1 only one of these two touches b_h: find that one first.",
@@ -269,7 +259,7 @@ CHUNK_BACKWARD = Question(
     points=2,
     cases=_usual(_chunk_problem),
     reference=_chunk,
-    mistakes=_known(
+    mistakes=known(
         _chunk,
         d_last_left_out="The error from the later chunks is left out. Begin the sweep with it in place of zeros.",
         d_last_sent_back="d_last is the error at h_T already. Do not send it through W_hhᵀ once more.",

@@ -33,9 +33,7 @@ def _wrong(function, says, **options):
     return Mistake(partial(function, **options), says)
 
 
-def _jacobians(
-    params, alpha, xs, hs, *, of_h=False, after=False, columns=False, weights=np.transpose, direct=np.eye, scaled=True
-):
+def _jacobians(params, alpha, xs, hs, *, of_h=0, after=0, columns=0, weights=np.transpose, direct=np.eye, scaled=1):
     before = hs[1:] if after else hs[:-1]
     made = hs[1:] if of_h else np.tanh(xs @ params.W_xh + before @ params.W_hh + params.b_h)
     slopes = 1 - (made[..., None, :] if columns else made[..., None]) ** 2
@@ -55,18 +53,12 @@ JACOBIANS = Question(
     reference=_jacobians,
     mistakes={
         "not transposed": _wrong(_jacobians, "J[i, j] is made of W_hh[j, i]: transpose W_hh.", weights=np.asarray),
-        "slopes of h": _wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=True),
-        "slopes on columns": _wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=True),
-        "no leak": _wrong(
-            _jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=lambda H: np.zeros((H, H))
-        ),
-        "leak everywhere": _wrong(
-            _jacobians,
-            "1 − α is added to every entry. A unit leaks into itself alone: the diagonal.",
-            direct=lambda H: np.ones((H, H)),
-        ),
-        "no alpha": _wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=False),
-        "state after": _wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=True),
+        "slopes of h": _wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=1),
+        "slopes on columns": _wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=1),
+        "no leak": _wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=np.zeros),
+        "leak everywhere": _wrong(_jacobians, "A unit leaks into itself: 1 − α on the diagonal alone.", direct=np.ones),
+        "no alpha": _wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=0),
+        "state after": _wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=1),
     },
 )
 
@@ -95,10 +87,8 @@ def _clipped(grads, limit, *, norms=_norms, mean=np.mean, least=1.0, whole=True,
 
 
 def _nan(inputs, answer):
-    told = "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit."
-    return (
-        told if (_norms(inputs["grads"]) == 0).any() and np.isnan(sum(map(np.sum, leaves(answer).values()))) else None
-    )
+    if (_norms(inputs["grads"]) == 0).any() and any(np.isnan(array).any() for array in leaves(answer).values()):
+        return "0 / 0: a gradient of length 0 has to stay 0. Divide by nothing less than the limit."
 
 
 CLIP = Question(
@@ -123,17 +113,24 @@ CLIP = Question(
 )
 
 
-# Which loss t (rows) hears which step s (columns), both counted from 1, n the stride and k the window; s <= t comes on top.
+# Which loss t (rows) hears which step s (columns), from 1, with a stride n and a window k; s <= t comes on top. Right are three.
 _TABLES = {
     "windowed": lambda t, s, T, n, k: s > n * -(-t // n) - k,
     "chunked": lambda t, s, T, n, k: s > (t - 1) // k * k,
     "last": lambda t, s, T, n, k: (t > T - k) & (s > T - k),
+    "too long": lambda t, s, T, n, k: s > n * -(-t // n) - k - 1,
+    "own window": lambda t, s, T, n, k: s > t - k,
+    "ends at T": lambda t, s, T, n, k: s > np.minimum(n * -(-t // n), T) - k,
+    "group ends": lambda t, s, T, n, k: (t % n == 0) & (s > t - k),
+    "stride's chunks": lambda t, s, T, n, k: s > (t - 1) // n * n,
+    "cut early": lambda t, s, T, n, k: s > t // k * k,
+    "far back": lambda t, s, T, n, k: (t > T - k) & (s > 0),
 }
 
 
 def _living(T, stride, window, *, past=True, **wrong):
     t, s = np.ogrid[1 : T + 1, 1 : T + 1]
-    tables = _TABLES | wrong
+    tables = {name: _TABLES[wrong.get(name, name)] for name in ("windowed", "chunked", "last")}
     return {name: table(t, s, T, stride, window) & ((s <= t) | (not past)) for name, table in tables.items()}
 
 
@@ -144,7 +141,7 @@ def _by_name(function, inputs):
         return tables
     if len(tables) != 3:
         raise ValueError(f"three tables are wanted, windowed, chunked and last: {len(tables)} came")
-    return {name: np.asarray(table) for name, table in zip(_TABLES, tables, strict=True)}
+    return {name: np.asarray(table) for name, table in zip(_TABLES, tables, strict=False)}
 
 
 def _first_wrong(inputs, answer):
@@ -172,45 +169,15 @@ LIVING = Question(
     },
     reference=_living,
     mistakes={
-        "window too long": _wrong(
-            _living,
-            "`windowed` looks a step too far: a window of 1 is its own step.",
-            windowed=lambda t, s, T, n, k: s > n * -(-t // n) - k - 1,
-        ),
-        "stride ignored": _wrong(
-            _living, "`windowed`: the losses of one stride share a start.", windowed=lambda t, s, T, n, k: s > t - k
-        ),
-        "last group at T": _wrong(
-            _living,
-            "`windowed`: the last group's window is placed as if the group were whole.",
-            windowed=lambda t, s, T, n, k: s > np.minimum(n * -(-t // n), T) - k,
-        ),
-        "ends alone": _wrong(
-            _living,
-            "`windowed`: the whole group is heard, not only the loss at its end.",
-            windowed=lambda t, s, T, n, k: (t % n == 0) & (s > t - k),
-        ),
-        "chunks of stride": _wrong(
-            _living,
-            "`chunked`: chunks are as long as `window`, whatever the stride.",
-            chunked=lambda t, s, T, n, k: s > (t - 1) // n * n,
-        ),
-        "chunks early": _wrong(
-            _living,
-            "`chunked`: chunks are cut a step early. The first holds `window` steps.",
-            chunked=lambda t, s, T, n, k: s > t // k * k,
-        ),
-        "last as a window": _wrong(
-            _living, "`last` hears early losses: drop the first T − window.", last=lambda t, s, T, n, k: s > t - k
-        ),
-        "last as windowed": _wrong(
-            _living,
-            "`last` is `windowed` again: it has to drop the first T − window losses.",
-            last=lambda t, s, T, n, k: s > n * -(-t // n) - k,
-        ),
-        "last hears all": _wrong(
-            _living, "`last` looks too far back: step T − window is shut off.", last=lambda t, s, T, n, k: t > T - k
-        ),
+        "window too long": _wrong(_living, "`windowed` hears one step more than `window`.", windowed="too long"),
+        "stride ignored": _wrong(_living, "`windowed`: the losses of one stride share a start.", windowed="own window"),
+        "last group": _wrong(_living, "`windowed`: the last group counts as whole, beyond T.", windowed="ends at T"),
+        "ends alone": _wrong(_living, "`windowed`: all losses of a group count, not its end's.", windowed="group ends"),
+        "chunks of stride": _wrong(_living, "`chunked` goes by `window`, not stride.", chunked="stride's chunks"),
+        "chunks early": _wrong(_living, "`chunked`: the first chunk holds `window` steps.", chunked="cut early"),
+        "last as a window": _wrong(_living, "`last` hears early losses: drop the first T − window.", last="own window"),
+        "last as windowed": _wrong(_living, "`last` is `windowed` again: drop the early losses.", last="windowed"),
+        "last hears all": _wrong(_living, "`last` looks too far back: step T − window is shut off.", last="far back"),
         "future": _wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
     call=_by_name,
@@ -233,26 +200,18 @@ def _gaps(rng, T, B):
     return _products(rng, T, B) | {"live": live}
 
 
-def _truncated(Js, d_hs, live, *, axes="bi,bij->bj", shift=0, read=np.asarray, own=False, stop=False, met=False):
+def _truncated(Js, d_hs, live, *, axes="bi,bij->bj", low=1, high=1, order=-1, read=np.asarray):
     errors = np.zeros_like(d_hs)
-    for t, error in enumerate(d_hs):  # each loss by itself
-        for s in range(t, -1, -1):
-            heard, before = read(live)[t, s] or (own and s == t), error
-            if stop and not heard:
-                break
-            error = np.einsum(axes, error, Js[s - shift])
-            errors[s] += heard * (error if met else before)
-    return errors
-
-
-def _in_order(Js, d_hs, live):
-    errors = np.zeros_like(d_hs)
-    for t, s in np.argwhere(live):
+    for t, s in np.argwhere(np.tril(read(live))):  # each loss by itself
         error = d_hs[t]
-        for J in Js[s + 1 : t + 1]:
-            error = np.einsum("bi,bij->bj", error, J)
+        for J in Js[s + low : t + high][::order]:
+            error = np.einsum(axes, error, J)
         errors[s] += error
     return errors
+
+
+def _gapless(live):
+    return [[row[s : t + 1].all() for s in range(len(live))] for t, row in enumerate(live)]
 
 
 def _one_sweep(Js, d_hs, live):
@@ -275,18 +234,22 @@ TRUNCATED = Question(
     reference=_truncated,
     mistakes={
         "nudges": _wrong(_truncated, "J @ error is for nudges. An error is a row: error @ J.", axes="bj,bij->bi"),
-        "one off": _wrong(_truncated, "It takes a neighbour's Jacobian: from row s to s − 1 it is Js[s].", shift=1),
+        "one off": _wrong(
+            _truncated, "It takes Jacobians one row early: from row s to s − 1 it is Js[s].", low=0, high=0
+        ),
+        "too many": _wrong(_truncated, "errors[s] holds Js[s], one Jacobian too many: add, then multiply.", low=0),
+        "wrong order": _wrong(_truncated, "The product runs the wrong way: d_hs[t] meets Js[t] first.", order=1),
         "turned": _wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
         "uncut": _wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
-        "own": _wrong(_truncated, "A loss is heard at its own step though live[t, t] is False.", own=True),
-        "one sweep": Mistake(_one_sweep, "One sweep can't tell whose error it carries: follow each loss by itself."),
+        "own": _wrong(
+            _truncated,
+            "Each loss is heard at its own step: ask live[t, t].",
+            read=lambda m: m | np.eye(len(m), dtype=bool),
+        ),
         "stopped": _wrong(
-            _truncated, "An error ends where it is not heard. It travels on: count nothing, go on.", stop=True
+            _truncated, "An error ends where it isn't heard. Add nothing there, and go on.", read=_gapless
         ),
-        "multiplied first": _wrong(
-            _truncated, "errors[s] holds a Jacobian too many: count first, then @ Js[s].", met=True
-        ),
-        "wrong order": Mistake(_in_order, "The product runs the wrong way: d_hs[t] meets Js[t] first, Js[s + 1] last."),
+        "one sweep": Mistake(_one_sweep, "One sweep can't tell whose error it carries: follow each loss by itself."),
     },
 )
 
@@ -297,25 +260,18 @@ def _moved_on(rng, T, B, window):
     return run | {"params": moved, "window": window}
 
 
-def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, n: t % n == 0, at=lambda t: t, first=lambda p, h: h):
+def _frozen(params, alpha, xs, hs, window, *, begins=lambda t, n: t % n == 0, at=lambda t: t, h0=False, old=False):
     h, ys = hs[0], []
     for t, x in enumerate(xs):
         h = hs[at(t)] if begins(t, window) else h
-        h = _leak(params, alpha, x, first(params, h) if t == 0 else h)
-        ys.append(h @ params.W_hy + params.b_y)
+        h = _leak(params, alpha, x, 0 * h + params.h0 if h0 and t == 0 else h)
+        ys.append((hs[t + 1] if old else h) @ params.W_hy + params.b_y)
     return np.stack(ys)
 
 
 def _windows(params, alpha, xs, hs, window):
-    ys = []
-    for t in range(len(xs)):
-        s = max(0, t + 1 - window)
-        ys.append(_frozen(params, alpha, xs[s : t + 1], hs[s:], len(xs))[-1])
-    return np.stack(ys)
-
-
-def _read_again(params, alpha, xs, hs, window):
-    return hs[1:] @ params.W_hy + params.b_y
+    starts = [max(0, t + 1 - window) for t in range(len(xs))]
+    return np.stack([_frozen(params, alpha, xs[s : t + 1], hs[s:], len(xs))[-1] for t, s in enumerate(starts)])
 
 
 FROZEN = Question(
@@ -329,28 +285,16 @@ FROZEN = Question(
     },
     reference=_frozen,
     mistakes={
-        "thawed": _wrong(
-            _frozen,
-            "It is the plain run of `params`: chunks after the first begin at hs[t] too.",
-            begins=lambda t, n: t == 0,
-        ),
+        "thawed": _wrong(_frozen, "It is the plain run: later chunks begin at hs[t] too.", begins=lambda t, n: t == 0),
         "every step": _wrong(_frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, n: True),
         "restarted": _wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
-        "one state on": _wrong(
-            _frozen, "A chunk from step t (from 0) on begins at hs[t], not hs[t + 1].", at=lambda t: t + 1
+        "state after": _wrong(_frozen, "A chunk from xs[t] on begins at hs[t], not hs[t + 1].", at=lambda t: t + 1),
+        "state before": _wrong(
+            _frozen, "A chunk from xs[t] on begins at hs[t], not hs[t − 1].", at=lambda t: t and t - 1
         ),
-        "one state back": _wrong(
-            _frozen, "A chunk from step t (from 0) on begins at hs[t], not hs[t − 1].", at=lambda t: max(t - 1, 0)
-        ),
-        "h0": _wrong(
-            _frozen, "The first chunk begins at params.h0: begin it at hs[0].", first=lambda p, h: 0 * h + p.h0
-        ),
-        "windows": Mistake(
-            _windows, "Each output has a window of its own: chunks begin at multiples of `window` alone."
-        ),
-        "read again": Mistake(
-            _read_again, "The states are the old ones: within a chunk they are made anew by `params`."
-        ),
+        "h0": _wrong(_frozen, "The first chunk begins at params.h0: begin it at hs[0].", h0=True),
+        "old states": _wrong(_frozen, "It reads the old states: within a chunk `params` make new ones.", old=True),
+        "windows": Mistake(_windows, "Each output has a window of its own: cut at multiples of `window`."),
     },
 )
 
@@ -360,13 +304,12 @@ def _dice(rng, T, B, thrown=1):
     return _products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * thrown).astype(int), "cuts": cuts}
 
 
-def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), shift=0, shift_cuts=0, own=False):
+def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), die=0, chance=0, own=False):
     errors = np.array(d_hs)
     for t in range(len(d_hs) - 1, 0, -1):
-        weights = passes(gates[t - shift], cuts[t - shift - shift_cuts] + 0 * gates[t])
-        passed = weights.astype(d_hs.dtype)[:, None]
-        errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * passed
-        errors[t] *= passed if own else 1
+        weights = passes(gates[t - die], cuts[t - chance] + 0 * gates[t]).astype(d_hs.dtype)[:, None]
+        errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * weights
+        errors[t] *= weights if own else 1
     return errors
 
 
@@ -383,17 +326,17 @@ DICE = Question(
     mistakes={
         "biased": _wrong(_fair, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g),
         "by the cut": _wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
+        "times": _wrong(
+            _fair, "It multiplies by 1 − cuts[t], and makes up for nothing.", passes=lambda g, c: g * (1 - c)
+        ),
         "inverted": _wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
-        "one off": _wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", shift=1),
-        "one cut off": _wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", shift_cuts=1),
-        "times": _wrong(_fair, "It multiplies by 1 − cuts[t]. Divide.", passes=lambda g, c: g * (1 - c)),
-        "no gates": _wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 1 + 0 * g),
-        "weights alone": _wrong(
-            _fair, "`gates` is not used: what is cut must not pass.", passes=lambda g, c: 1 / (1 - c)
+        "no gates": _wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 0 * g + 1),
+        "all pass": _wrong(
+            _fair, "`gates` is not used: where it is 0, nothing passes.", passes=lambda g, c: 1 / (1 - c)
         ),
-        "own": _wrong(
-            _fair, "Gates act on what comes through Js[t]. At its own step a loss is always heard.", own=True
-        ),
+        "die": _wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", die=1),
+        "chance": _wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", chance=1),
+        "own": _wrong(_fair, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
     },
 )
 

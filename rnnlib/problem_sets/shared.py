@@ -1,0 +1,29 @@
+"""What the problem sets share: mistakes made on request, and small nets to ask with."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+
+import numpy as np
+
+from rnnlib.cells import ElmanParams, init_elman
+from rnnlib.questions import Mistake
+
+
+def wrong(function: Callable, says: str, **options) -> Mistake:
+    """Give the mistake that a function makes when it is called with these options."""
+    return Mistake(partial(function, **options), says)
+
+
+def known(function: Callable, /, **says: str) -> dict[str, Mistake]:
+    """Give the mistakes that a function makes when `bug=` tells it which, by name."""
+    return {name: wrong(function, words, bug=name) for name, words in says.items()}
+
+
+def sizes(rng: np.random.Generator, count: int, *, apart_from: Collection[int] = ()) -> list[int]:
+    """Draw sizes that differ from one another, and from those that are taken."""
+    return rng.choice([n for n in range(3, 9) if n not in apart_from], size=count, replace=False).tolist()
+
+
+def net(rng: np.random.Generator, D: int, H: int, K: int, **options) -> ElmanParams:
+    """Draw an Elman net, no array of it zero."""
+    return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng, **options)))
