@@ -8,13 +8,9 @@ from functools import partial
 import numpy as np
 
 from rnnlib.answers import leaves
-from rnnlib.cells import ElmanParams, elman_step, init_elman
+from rnnlib.cells import ElmanParams, elman_step
+from rnnlib.problem_sets.shared import net, sizes, wrong
 from rnnlib.questions import Mistake, Question
-
-
-def _net(rng):
-    D, H, K = rng.choice(np.arange(4, 8), size=3, replace=False).tolist()  # three sizes that differ
-    return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng)))
 
 
 def _leak(params, alpha, x, h):
@@ -22,15 +18,15 @@ def _leak(params, alpha, x, h):
 
 
 def _run(rng, T, B):
-    params, alpha = _net(rng), float(rng.uniform(0.3, 0.7))
+    params, alpha = net(rng, *sizes(rng, 3)), float(rng.uniform(0.3, 0.7))
     xs, hs = rng.standard_normal((T, B, len(params.W_xh))), [rng.standard_normal((B, params.h0.size))]
     for x in xs:
         hs.append(_leak(params, alpha, x, hs[-1]))
     return {"params": params, "alpha": alpha, "xs": xs, "hs": np.stack(hs)}
 
 
-def _wrong(function, says, **options):
-    return Mistake(partial(function, **options), says)
+def _cases(draw, options):
+    return {name: lambda rng, of=of: draw(rng, *of) for name, of in options.items()}
 
 
 def _jacobians(params, alpha, xs, hs, *, of_h=0, after=0, columns=0, weights=np.transpose, direct=np.eye, scaled=1):
@@ -45,20 +41,16 @@ JACOBIANS = Question(
     id="ps3/leaky_jacobians",
     title="One leaky step is a matrix",
     points=3,
-    cases={
-        "a batch of sequences": partial(_run, T=8, B=3),
-        "one sequence": partial(_run, T=9, B=1),
-        "a single step": partial(_run, T=1, B=2),
-    },
+    cases=_cases(_run, {"a batch of sequences": (8, 3), "one sequence": (9, 1), "a single step": (1, 2)}),
     reference=_jacobians,
     mistakes={
-        "not transposed": _wrong(_jacobians, "J[i, j] is made of W_hh[j, i]: transpose W_hh.", weights=np.asarray),
-        "slopes of h": _wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=1),
-        "slopes on columns": _wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=1),
-        "no leak": _wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=np.zeros),
-        "leak everywhere": _wrong(_jacobians, "A unit leaks into itself: 1 − α on the diagonal alone.", direct=np.ones),
-        "no alpha": _wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=0),
-        "state after": _wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=1),
+        "not transposed": wrong(_jacobians, "J[i, j] is made of W_hh[j, i]: transpose W_hh.", weights=np.asarray),
+        "slopes of h": wrong(_jacobians, "It takes 1 − h_t². The tanh made u_t: its slope is 1 − u_t².", of_h=1),
+        "slopes on columns": wrong(_jacobians, "A slope scales its unit's row, not its column.", columns=1),
+        "no leak": wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=np.zeros),
+        "leak everywhere": wrong(_jacobians, "A unit leaks into itself: 1 − α on the diagonal alone.", direct=np.ones),
+        "no alpha": wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=0),
+        "state after": wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=1),
     },
 )
 
@@ -73,7 +65,7 @@ def _times(factors, g):
 
 def _gradients(rng, lengths):
     limit = float(rng.uniform(3, 6))  # the lengths are multiples of it
-    grads = [rng.standard_normal((len(lengths), *p.shape)) for p in _net(rng)]
+    grads = [rng.standard_normal((len(lengths), *p.shape)) for p in net(rng, *sizes(rng, 3))]
     scaled = ElmanParams(*(_times(limit * np.array(lengths) / _norms(grads), g) for g in grads))
     return {"grads": scaled, "limit": limit}
 
@@ -95,18 +87,22 @@ CLIP = Question(
     id="ps3/clip_each",
     title="Clip each sequence by itself",
     points=2,
-    cases={
-        "some longer, some shorter": partial(_gradients, lengths=[0.4, 3.0, 1.6, 0.8]),
-        "a gradient of length zero": partial(_gradients, lengths=[2.0, 0.0, 0.6]),
-        "all longer": partial(_gradients, lengths=[1.5, 4.0]),
-    },
+    cases=_cases(
+        lambda rng, *lengths: _gradients(rng, lengths),
+        {
+            "some longer, some shorter": (0.4, 3, 1.6, 0.8),
+            "a gradient of length zero": (2, 0, 0.6),
+            "all longer": (1.5, 4),
+        },
+    ),
     reference=_clipped,
     mistakes={
-        "mean first": _wrong(_clipped, "It clips the mean. Clip each, then average.", first=True),
-        "each array": _wrong(_clipped, "It clips array by array: take all six together.", whole=False),
-        "always": _wrong(_clipped, "Short gradients are stretched: the factor is at most 1.", least=1e-6),
-        "sum": _wrong(_clipped, "It is the sum of the clipped gradients. Take their mean.", mean=np.sum),
-        "no root": _wrong(_clipped, "The squared length is held against the limit.", norms=lambda g: _norms(g) ** 2),
+        "mean first": wrong(_clipped, "It clips the mean. Clip each, then average.", first=True),
+        "each array": wrong(_clipped, "It clips array by array: take all six together.", whole=False),
+        "always": wrong(_clipped, "Short gradients are stretched: the factor is at most 1.", least=1e-6),
+        "sum": wrong(_clipped, "It is the sum of the clipped gradients. Take their mean.", mean=np.sum),
+        "no root": wrong(_clipped, "The squared length is held against the limit.", norms=lambda g: _norms(g) ** 2),
+        "unclipped": wrong(_clipped, "Nothing is clipped: `limit` is not used.", norms=lambda g: 0 * _norms(g)),
     },
     tolerance=(1e-5, 1e-3),  # limit / (norm + 1e-6) will do
     hint=_nan,
@@ -134,27 +130,17 @@ def _living(T, stride, window, *, past=True, **wrong):
     return {name: table(t, s, T, stride, window) & ((s <= t) | (not past)) for name, table in tables.items()}
 
 
-def _by_name(function, inputs):
-    """Three tables in a dict, whether they come so, one after the other, or stacked."""
-    tables = function(**inputs)
-    if tables is None or isinstance(tables, dict) or hasattr(tables, "_asdict") or np.ndim(tables) == 0:
-        return tables
-    if len(tables) != 3:
-        raise ValueError(f"three tables are wanted, windowed, chunked and last: {len(tables)} came")
-    return {name: np.asarray(table) for name, table in zip(_TABLES, tables, strict=False)}
-
-
 def _first_wrong(inputs, answer):
     for name, right in _living(**inputs).items():
-        if answer[name].shape == right.shape and (answer[name] != right).any():
-            t, s = np.argwhere(answer[name] != right)[0] + 1
-            sizes = ", ".join(f"{size} {value}" for size, value in inputs.items())
-            return f"`{name}`, {sizes}: should the loss of step {t} hear step {s} (from 1)? {right[t - 1, s - 1]}."
+        for t, s in np.argwhere(answer[name] != right)[:1]:
+            drawn, verb = ", ".join(f"{key} {n}" for key, n in inputs.items()), "must" if right[t, s] else "must not"
+            return f"`{name}`, {drawn}: the loss of step {t + 1} {verb} hear step {s + 1} (steps from 1)."
 
 
 def _drawn(rng, stride, window):
-    window += int(rng.integers(3))
-    T = window * int(rng.integers(2, 5)) + int(rng.integers(1, window))  # a rest is left
+    window += int(rng.integers(5))
+    T = window * int(rng.integers(2, 5))
+    T = int(rng.choice([n for n in range(T + 1, T + window) if stride == 1 or n % stride]))  # a rest is left by both
     return {"T": T, "stride": stride, "window": window}
 
 
@@ -162,25 +148,20 @@ LIVING = Question(
     id="ps3/living",
     title="Which loss hears which step",
     points=3,
-    cases={
-        "a stride of two": partial(_drawn, stride=2, window=4),
-        "a stride of three": partial(_drawn, stride=3, window=5),
-        "a stride of one": partial(_drawn, stride=1, window=3),
-    },
+    cases=_cases(_drawn, {"a stride of two": (2, 4), "a stride of three": (3, 5), "a stride of one": (1, 3)}),
     reference=_living,
     mistakes={
-        "window too long": _wrong(_living, "`windowed` hears one step more than `window`.", windowed="too long"),
-        "stride ignored": _wrong(_living, "`windowed`: the losses of one stride share a start.", windowed="own window"),
-        "last group": _wrong(_living, "`windowed`: the last group counts as whole, beyond T.", windowed="ends at T"),
-        "ends alone": _wrong(_living, "`windowed`: all losses of a group count, not its end's.", windowed="group ends"),
-        "chunks of stride": _wrong(_living, "`chunked` goes by `window`, not stride.", chunked="stride's chunks"),
-        "chunks early": _wrong(_living, "`chunked`: the first chunk holds `window` steps.", chunked="cut early"),
-        "last as a window": _wrong(_living, "`last` hears early losses: drop the first T − window.", last="own window"),
-        "last as windowed": _wrong(_living, "`last` is `windowed` again: drop the early losses.", last="windowed"),
-        "last hears all": _wrong(_living, "`last` looks too far back: step T − window is shut off.", last="far back"),
-        "future": _wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
+        "window too long": wrong(_living, "`windowed` hears one step more than `window`.", windowed="too long"),
+        "stride ignored": wrong(_living, "`windowed`: the losses of one stride share a start.", windowed="own window"),
+        "last group": wrong(_living, "`windowed`: the last group counts as whole, beyond T.", windowed="ends at T"),
+        "ends alone": wrong(_living, "`windowed`: all losses of a group count, not its end's.", windowed="group ends"),
+        "chunks of stride": wrong(_living, "`chunked` goes by `window`, not stride.", chunked="stride's chunks"),
+        "chunks early": wrong(_living, "`chunked`: the first chunk holds `window` steps.", chunked="cut early"),
+        "last as a window": wrong(_living, "`last` hears early losses: drop the first T − window.", last="own window"),
+        "last as windowed": wrong(_living, "`last` is `windowed` again: drop the early losses.", last="windowed"),
+        "last hears all": wrong(_living, "`last` looks too far back: step T − window is shut off.", last="far back"),
+        "future": wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
-    call=_by_name,
     hint=_first_wrong,
 )
 
@@ -190,13 +171,10 @@ def _products(rng, T, B):
     return {"Js": rng.standard_normal((T, B, H, H)) / np.sqrt(H), "d_hs": rng.standard_normal((T, B, H))}
 
 
-def _cut(rng, name, T, B, stride, window):
-    return _products(rng, T, B) | {"live": _living(T, stride, window)[name]}
-
-
-def _gaps(rng, T, B):
-    live = np.tril(rng.random((T, T)) < 0.5)
-    live[-1, -3:] = True, False, True  # one gap for certain
+def _cut(rng, T, B, live=None):
+    if live is None:
+        live = np.tril(rng.random((T, T)) < 0.5)
+        live[1, 0], live[2, :3], live[3, :4], live[-1, -3:] = 0, (1, 1, 0), (1, 0, 1, 1), (1, 0, 1)  # gaps for certain
     return _products(rng, T, B) | {"live": live}
 
 
@@ -214,11 +192,8 @@ def _gapless(live):
     return [[row[s : t + 1].all() for s in range(len(live))] for t, row in enumerate(live)]
 
 
-def _one_sweep(Js, d_hs, live):
-    errors = np.diag(live).astype(d_hs.dtype)[:, None, None] * d_hs
-    for s in range(len(d_hs) - 2, -1, -1):
-        errors[s] += live[s + 1, s] * np.einsum("bi,bij->bj", errors[s + 1], Js[s + 1])
-    return errors
+def _swept(live):  # what one sweep lets through: it asks at each step for the next loss alone
+    return [[row[t] and np.diag(live, -1)[s:t].all() for s in range(len(live))] for t, row in enumerate(live)]
 
 
 TRUNCATED = Question(
@@ -226,30 +201,27 @@ TRUNCATED = Question(
     title="Any truncation, from its table",
     points=3,
     cases={
-        "a window behind every loss": partial(_cut, name="windowed", T=8, B=3, stride=1, window=3),
-        "chunks": partial(_cut, name="chunked", T=9, B=2, stride=1, window=4),
-        "the last steps": partial(_cut, name="last", T=7, B=1, stride=1, window=3),
-        "a table with gaps": partial(_gaps, T=7, B=2),
+        "a window behind every loss": partial(_cut, T=8, B=3, live=_living(8, 1, 3)["windowed"]),
+        "chunks": partial(_cut, T=9, B=2, live=_living(9, 1, 4)["chunked"]),
+        "the last steps": partial(_cut, T=7, B=1, live=_living(7, 1, 3)["last"]),
+        "a table with gaps": partial(_cut, T=7, B=2),
     },
     reference=_truncated,
     mistakes={
-        "nudges": _wrong(_truncated, "J @ error is for nudges. An error is a row: error @ J.", axes="bj,bij->bi"),
-        "one off": _wrong(
-            _truncated, "It takes Jacobians one row early: from row s to s − 1 it is Js[s].", low=0, high=0
-        ),
-        "too many": _wrong(_truncated, "errors[s] holds Js[s], one Jacobian too many: add, then multiply.", low=0),
-        "wrong order": _wrong(_truncated, "The product runs the wrong way: d_hs[t] meets Js[t] first.", order=1),
-        "turned": _wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
-        "uncut": _wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
-        "own": _wrong(
+        "nudges": wrong(_truncated, "J @ error is for nudges. An error is a row: error @ J.", axes="bj,bij->bi"),
+        "one off": wrong(_truncated, "It is a row early: from row s to s − 1 the Jacobian is Js[s].", low=0, high=0),
+        "too many": wrong(_truncated, "errors[s] holds Js[s], one Jacobian too many: add, then multiply.", low=0),
+        "wrong order": wrong(_truncated, "The product runs the wrong way: d_hs[t] meets Js[t] first.", order=1),
+        "turned": wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
+        "uncut": wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
+        "own": wrong(_truncated, "At s = t live[t, t] is not asked.", read=lambda m: m | (np.eye(len(m)) > 0)),
+        "stopped": wrong(_truncated, "An error ends where it isn't heard. Add nothing, and go on.", read=_gapless),
+        "one sweep": wrong(_truncated, "One sweep can't tell whose error it carries: follow each loss.", read=_swept),
+        "one sweep, own": wrong(
             _truncated,
-            "Each loss is heard at its own step: ask live[t, t].",
-            read=lambda m: m | np.eye(len(m), dtype=bool),
+            "One sweep can't tell whose error it carries, and live[t, t] is not asked.",
+            read=lambda m: _swept(m | (np.eye(len(m)) > 0)),
         ),
-        "stopped": _wrong(
-            _truncated, "An error ends where it isn't heard. Add nothing there, and go on.", read=_gapless
-        ),
-        "one sweep": Mistake(_one_sweep, "One sweep can't tell whose error it carries: follow each loss by itself."),
     },
 )
 
@@ -278,22 +250,20 @@ FROZEN = Question(
     id="ps3/frozen_outputs",
     title="What a chunked gradient differentiates",
     points=3,
-    cases={
-        "whole chunks": partial(_moved_on, T=9, B=2, window=3),
-        "a shorter last chunk": partial(_moved_on, T=10, B=3, window=4),
-        "chunks of a single step": partial(_moved_on, T=5, B=1, window=1),
-    },
+    cases=_cases(
+        _moved_on, {"whole chunks": (9, 2, 3), "a shorter last chunk": (10, 3, 4), "chunks of a single step": (5, 1, 1)}
+    ),
     reference=_frozen,
     mistakes={
-        "thawed": _wrong(_frozen, "It is the plain run: later chunks begin at hs[t] too.", begins=lambda t, n: t == 0),
-        "every step": _wrong(_frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, n: True),
-        "restarted": _wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
-        "state after": _wrong(_frozen, "A chunk from xs[t] on begins at hs[t], not hs[t + 1].", at=lambda t: t + 1),
-        "state before": _wrong(
-            _frozen, "A chunk from xs[t] on begins at hs[t], not hs[t − 1].", at=lambda t: t and t - 1
+        "thawed": wrong(_frozen, "It is the plain run: later chunks begin at hs[t] too.", begins=lambda t, n: t == 0),
+        "every step": wrong(_frozen, "Every step begins at hs[t]: that is a window of 1.", begins=lambda t, n: True),
+        "restarted": wrong(_frozen, "Each chunk begins at hs[0], a net that forgets: begin at hs[t].", at=lambda t: 0),
+        "state after": wrong(_frozen, "A chunk from xs[t] on begins at hs[t], not hs[t + 1].", at=lambda t: t + 1),
+        "state before": wrong(
+            _frozen, "A chunk from xs[t] on begins at hs[t], not before.", at=lambda t: max(t - 1, 0)
         ),
-        "h0": _wrong(_frozen, "The first chunk begins at params.h0: begin it at hs[0].", h0=True),
-        "old states": _wrong(_frozen, "It reads the old states: within a chunk `params` make new ones.", old=True),
+        "h0": wrong(_frozen, "The first chunk begins at params.h0: begin it at hs[0].", h0=True),
+        "old states": wrong(_frozen, "It reads the old states: within a chunk `params` make new ones.", old=True),
         "windows": Mistake(_windows, "Each output has a window of its own: cut at multiples of `window`."),
     },
 )
@@ -317,26 +287,18 @@ DICE = Question(
     id="ps3/dice_errors",
     title="Dice, made fair",
     points=2,
-    cases={
-        "a batch of sequences": partial(_dice, T=8, B=3),
-        "one sequence": partial(_dice, T=9, B=1),
-        "no cut was thrown": partial(_dice, T=6, B=2, thrown=0),
-    },
+    cases=_cases(_dice, {"a batch of sequences": (8, 3), "one sequence": (9, 1), "no cut was thrown": (6, 2, 0)}),
     reference=_fair,
     mistakes={
-        "biased": _wrong(_fair, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g),
-        "by the cut": _wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
-        "times": _wrong(
-            _fair, "It multiplies by 1 − cuts[t], and makes up for nothing.", passes=lambda g, c: g * (1 - c)
-        ),
-        "inverted": _wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
-        "no gates": _wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 0 * g + 1),
-        "all pass": _wrong(
-            _fair, "`gates` is not used: where it is 0, nothing passes.", passes=lambda g, c: 1 / (1 - c)
-        ),
-        "die": _wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", die=1),
-        "chance": _wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", chance=1),
-        "own": _wrong(_fair, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
+        "biased": wrong(_fair, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g),
+        "by the cut": wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
+        "times": wrong(_fair, "It multiplies by 1 − cuts[t]: the mean gets smaller.", passes=lambda g, c: g * (1 - c)),
+        "inverted": wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
+        "no gates": wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 0 * g + 1),
+        "all pass": wrong(_fair, "`gates` is not used: 0 lets nothing pass.", passes=lambda g, c: 1 / (1 - c)),
+        "die": wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", die=1),
+        "chance": wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", chance=1),
+        "own": wrong(_fair, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
     },
 )
 

@@ -1,29 +1,92 @@
 """Problem set 4, scan: learners answer in JAX; references and mistakes are loops in NumPy, which need no compiling."""
 
+import contextlib
+import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 
 from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams, init_elman
 from rnnlib.questions import Mistake, Question
 
 
-class _InNumpy(partial):
-    """A reference or a mistake: it takes NumPy's arrays, and gives what is measured of a learner's function."""
+class _Told:
+    """What a reference or a mistake answers, in NumPy: as it is measured of a learner's function."""
 
-    def __call__(self, **inputs):
-        return super().__call__(**jax.tree.map(np.asarray, inputs))
+    def __init__(self, parts):
+        self._asdict = lambda: parts
 
 
-def _wrong(function, says, **options):
-    return Mistake(_InNumpy(function, **options), says)
+def _told(function, **options):
+    return lambda **inputs: _Told(function(**jax.tree.map(np.asarray, inputs), **options))
+
+
+def _wrongs(function, **table):
+    return {name.replace("_", " "): Mistake(_told(function, **o), says) for name, (says, o) in table.items()}
+
+
+ADVICE = {  # words of JAX's → what to do
+    "carry input and carry output must": "The carry must leave the body as it came: same form, order, shapes and dtypes. "
+    "Is h0, (H,), broadcast to (B, H)?",
+    "__array__() was called on traced array": "In a body use jnp, not np: what JAX traces has no numbers yet.",
+    **dict.fromkeys(("boolean conversion", "truth value"), "`if` can't ask what JAX traces: choose by jnp.where."),
+}
+
+
+def _advised(function, inputs):
+    try:
+        return function(**inputs)
+    except Exception as error:
+        text = str(error)
+        if says := [advice for words, advice in ADVICE.items() if words in text]:
+            error.args = (" ".join(says + [line for line in text.splitlines() if "has type" in line][:1]),)
+        raise
 
 
 def _measured(measure):
-    return lambda f, inputs: f(**inputs) if isinstance(f, _InNumpy) else measure(f, inputs)
+    """How to call a function: measured as a program of JAX's, unless it tells the measure itself."""
+
+    def call(function, inputs):
+        try:
+            return measure(partial(_advised, function), inputs)
+        except Exception:
+            with contextlib.suppress(Exception):
+                if isinstance(told := function(**inputs), _Told):
+                    return told
+            raise
+
+    return call
+
+
+def _inner(program, inside=False):
+    for eqn in program.eqns:
+        yield eqn, inside  # of a loop, or not
+        for part in filter(lambda part: hasattr(part, "eqns"), eqn.params.values()):
+            yield from _inner(part, inside or eqn.primitive.name in ("scan", "while"))
+
+
+def _equations(function, inputs):
+    try:
+        return list(_inner(jax.make_jaxpr(function)(inputs)))
+    except Exception:  # it runs, but not as a program of JAX's
+        return []
+
+
+def _scanned(*names, loops=1):
+    """What was returned, by name; the first entry is zero where there are too few loops."""
+
+    def measure(function, inputs):
+        value = function(inputs)
+        if isinstance(value, _Told) or not isinstance(value, tuple | list) or len(value) != len(names):
+            return value
+        enough = sum(eqn.primitive.name in ("scan", "while") for eqn, _ in _equations(function, inputs)) >= loops
+        return dict(zip(names, [np.asarray(value[0]) * enough, *value[1:]], strict=True))
+
+    return _measured(measure)
 
 
 def _batches(draw):
@@ -35,14 +98,18 @@ def _draw(rng, **shapes):
     return {name: 0.6 * rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
-def _net(rng, T, B, H=5, **shapes):
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, H, 4, rng=rng)))
+def _net(rng, T, B, **shapes):
+    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, 5, 4, rng=rng)))
     return {"params": params} | _draw(rng, xs=(T, B, 3), **shapes)
 
 
-def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1):
+def _zeroed(rows):
+    return np.concatenate([0 * rows[:1], rows[1:]]).astype(rows.dtype)
+
+
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1, scanned=1):
     hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
-    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + params.b_y}
+    return {"last_if_scanned": scanned * hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
 
 
 CHANGE = Question(
@@ -50,23 +117,33 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=_InNumpy(_change),
-    mistakes={
-        "state": _wrong(_change, "It reads y from h_t: take h_t − h_{t-1}. The body has both.", seen=lambda hs: hs[1:]),
-        "since h0": _wrong(_change, "It is the change since h_0. Take h_{t-1}.", seen=lambda hs: hs[1:] - hs[0]),
-        "from zero": _wrong(_change, "The first carry is params.h0, for every sequence.", start=0),
-    },
+    reference=_told(_change),
+    mistakes=_wrongs(
+        _change,
+        state=("It reads y from h_t: take h_t − h_{t-1}. The body has both.", {"seen": lambda hs: hs[1:]}),
+        sign=("It takes h_{t-1} − h_t: turn the sign.", {"seen": lambda hs: hs[:-1] - hs[1:]}),
+        since_h0=("It is the change since h_0. Take h_{t-1}.", {"seen": lambda hs: hs[1:] - hs[0]}),
+        overwritten=("The change is zero: give the new state a name of its own.", {"seen": lambda hs: 0 * hs[1:]}),
+        first_alone=(
+            "At step 1 the change is h_1 − h_0: h_0 is missing.",
+            {"seen": lambda hs: np.diff(_zeroed(hs), axis=0)},
+        ),
+        from_zero=("The first carry is params.h0, for every sequence.", {"start": 0}),
+        no_b_y=("b_y is missing in the output.", {"bias": 0}),
+        loop=("The numbers are right, but no scan made them: a Python loop is written out T times.", {"scanned": 0}),
+    ),
     jax=True,
+    call=_scanned("last_if_scanned", "ys"),
 )
 
 
-def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, out=1, taps=1, old=False):
-    (two, one), results = start[::taps], []
+def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, outs=(1, 1), taps=1, ago=1, old=False, stuck=False):
+    (two, one), (W_1, W_2), results = start[::taps], (W_1, W_2)[::ago], []
     for now_u, now_v in zip(us[::u], vs[::v], strict=True):
         new = np.tanh(now_u + one @ W_1 + two @ W_2)
         results.append((new, now_v * ((one if old else new) @ V)))
-        one, two = new, one
-    return {name: np.stack(result)[::out] for name, result in zip("as", zip(*results, strict=True), strict=True)}
+        one, two = (one, new) if stuck else (new, one)
+    return {name: np.stack(made)[::out] for name, made, out in zip("as", zip(*results, strict=True), outs, strict=True)}
 
 
 TRANSLATED = Question(
@@ -75,40 +152,61 @@ TRANSLATED = Question(
     points=4,
     cases={
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
-        for T in (6, 9, 1)
+        for T in (6, 9, 2)
     },
-    reference=_InNumpy(_translated),
-    mistakes={
-        "order of xs": _wrong(_translated, "Results are in the order of us. Theano keeps the order of work.", out=-1),
-        "forwards": _wrong(_translated, "It begins with the first inputs. go_backwards: the last ones.", u=1, v=1),
-        "us alone": _wrong(_translated, "Only us are turned. go_backwards turns all sequences.", v=1),
-        "start swapped": _wrong(_translated, "start is read backwards: start[1] is one step back.", taps=-1),
-        "old state": _wrong(_translated, "s is made of the state before the step: use the new one.", old=True),
-    },
+    reference=_told(_translated),
+    mistakes=_wrongs(
+        _translated,
+        order_of_xs=("Results are in the order of us. Theano keeps the order of work.", {"outs": (-1, -1)}),
+        order_of_s=("a is in Theano's order, s in that of us.", {"outs": (1, -1)}),
+        forwards=("It begins with the first inputs. go_backwards: the last ones.", {"u": 1, "v": 1}),
+        flipped=("It runs forwards, and turns the results: turn the work.", {"u": 1, "v": 1, "outs": (-1, -1)}),
+        us_alone=("Only us are turned. go_backwards turns all sequences.", {"v": 1}),
+        start_swapped=("start is read backwards: start[1] is one step back.", {"taps": -1}),
+        weights_swapped=("W_1 and W_2 are swapped: W_1 is for the state of one step ago.", {"ago": -1}),
+        carry=("The carry leaves the body in the wrong order: one step ago and two are swapped.", {"stuck": True}),
+        old_state=("s is made of the state before the step: use the new one.", {"old": True}),
+    ),
     jax=True,
+    call=_measured(lambda f, inputs: f(inputs)),
 )
 
 
-def _hoisted(params, xs, W_xg, b_g, *, turned=False, bias=1, products=1):
-    gates, h, hs = 1 / (1 + np.exp(-(xs @ W_xg + bias * b_g))), params.h0, []
-    for p, g in zip(xs @ params.W_xh + params.b_h, 1 - gates if turned else gates, strict=True):
-        h = g * np.tanh(p + h @ params.W_hh) + (1 - g) * h
+def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
+    gates = 1 / (1 + np.exp(-(xs @ W_xg + (no != "b_g") * b_g)))
+    h, hs = (no != "h0") * params.h0, []
+    for p, g in zip(xs @ params.W_xh + (no != "b_h") * params.b_h, 1 - gates if turned else gates, strict=True):
+        h = g * np.tanh(p + h @ params.W_hh) + (no != "rest") * (1 - g) * h
         hs.append(h)
     ys = np.stack(hs) @ params.W_hy + params.b_y
-    return {"ys": ys, "ys_if_hoisted": ys * (products == 1)}
+    return {"ys": ys, "ys_if_hoisted": ys}
 
 
-def _equations(program, inside=False):
-    for eqn in program.eqns:
-        yield eqn, inside  # of a loop, or not
-        for part in filter(lambda part: hasattr(part, "eqns"), eqn.params.values()):
-            yield from _equations(part, inside or eqn.primitive.name in ("scan", "while"))
+def _multiplications(eqn):
+    """Those of a matrix product, also where it is written as a product over three axes and a sum; else none."""
+    made = eqn.outvars[0].aval
+    if eqn.primitive.name == "dot_general":
+        (axes, _), _ = eqn.params["dimension_numbers"]
+        return made.size * math.prod(eqn.invars[0].aval.shape[i] for i in axes)
+    return made.size if eqn.primitive.name == "mul" and made.ndim > 2 else 0
 
 
 def _counted(function, inputs):
-    ys, program = function(**inputs), jax.make_jaxpr(function)(**inputs)
-    products = sum(inside and eqn.primitive.name == "dot_general" for eqn, inside in _equations(program))
-    return {"ys": ys, "ys_if_hoisted": ys * (products == 1)}
+    ys, equations = function(inputs), _equations(function, inputs)
+    products = [n for eqn, inside in equations if inside and (n := _multiplications(eqn))]
+    alone = products == [inputs["xs"].shape[1] * inputs["params"].W_hh.size]
+    return {"ys": ys, "ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products)}
+
+
+def _in_the_loop(inputs, answer):
+    """What the loop holds, where that is wrong."""
+    if np.any(answer["ys_if_hoisted"]):
+        return None
+    if not answer["products"]:
+        return "No product is in a loop of JAX's. A Python loop is written out T times: use scan."
+    alone = inputs["xs"].shape[1] * inputs["params"].W_hh.size
+    held = f"products {answer['products']}, multiplications a step {answer['multiplications']}"
+    return f"In the loop: {held}. It should be 1 and {alone}: h @ W_hh alone."
 
 
 HOISTED = Question(
@@ -116,39 +214,47 @@ HOISTED = Question(
     title="What need not wait",
     points=3,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
-    reference=_InNumpy(_hoisted),
-    mistakes={
-        "loop": _wrong(_hoisted, "Right, but one product, h @ W_hh, belongs in a lax.scan, and no other.", products=3),
-        "gate turned": _wrong(_hoisted, "The gate is the wrong way round: g_t lets the new state in.", turned=True),
-        "no b_g": _wrong(_hoisted, "b_g is missing in the gate.", bias=0),
-    },
+    reference=_told(_hoisted),
+    mistakes=_wrongs(
+        _hoisted,
+        gate_turned=("The gate is the wrong way round: g_t lets the new state in.", {"turned": True}),
+        no_b_g=("b_g is missing in the gate.", {"no": "b_g"}),
+        no_b_h=("b_h is missing in the tanh.", {"no": "b_h"}),
+        no_rest=("(1 − g_t) ⊙ h_{t-1} is missing.", {"no": "rest"}),
+        from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
+    ),
     jax=True,
     call=_measured(_counted),
+    hint=_in_the_loop,
 )
 
 
-def _scored(rng, T, B, H=5, **more):
-    return _net(rng, T, B, H, targets=(T, B, 4)) | more
+def _cut(rng, T, B):
+    cuts = rng.random((T, B)) < 0.4
+    cuts[T // 2, 0], cuts[0, -1], cuts[0, 0] = True, False, B > 1  # at t = 0 in some sequences, not in all
+    return _net(rng, T, B, targets=(T, B, 4)) | {"cuts": cuts}
 
 
-def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, forgets=False):
-    hs, before = [np.broadcast_to(params.h0, (xs.shape[1], params.h0.size))], []
-    for x, cut in zip(xs, cuts, strict=True):
-        before.append(np.where(cut[:, None] & forgets, 0 * hs[0], hs[-1]))
+def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, keep=1, start=0, heard=np.ones_like):
+    hs, before, stop = [np.broadcast_to(params.h0, (xs.shape[1], params.h0.size))], [], stops(cuts)[:, :, None]
+    for x, cut in zip(xs, cuts[:, :, None], strict=True):
+        before.append(np.where(cut, keep * hs[-1] + start * hs[0], hs[-1]))
         hs.append(bptt.forward(params, x[None], before[-1]).hs[1])
     hs = np.stack(hs[1:])
     ys = hs @ params.W_hy + params.b_y
-    deltas, back = losses.squared_error_grad(ys, targets) @ params.W_hy.T, 0 * hs[0]
+    deltas = losses.squared_error_grad(ys, targets) @ params.W_hy.T * heard(cuts)[:, :, None]
+    back = d_h0 = 0 * deltas[0]
     for t in reversed(range(len(xs))):
         deltas[t] = (deltas[t] + back) * (1 - hs[t] ** 2)
-        back = np.where(stops(cuts)[t][:, None], 0 * hs[0], deltas[t] @ params.W_hh.T)
+        back = deltas[t] @ params.W_hh.T
+        d_h0, back = d_h0 + start * stop[t] * back, np.where(stop[t], 0 * back, back)
     W_xh, W_hh = (np.einsum("tbi,tbj->ij", a, deltas) for a in (xs, np.stack(before)))
-    sums = {"W_xh": W_xh, "W_hh": W_hh, "b_h": deltas.sum((0, 1)), "h0": back.sum(0)}
+    sums = {"W_xh": W_xh, "W_hh": W_hh, "b_h": deltas.sum((0, 1)), "h0": (back + d_h0).sum(0)}
     return {"loss": losses.squared_error(ys, targets)} | sums
 
 
 def _by_params(function, inputs):
-    return lambda params: function(**inputs | {"params": params})
+    return lambda params: function(inputs | {"params": params})
 
 
 def _gradient(function, inputs):
@@ -160,42 +266,86 @@ CUTS = Question(
     id="ps4/loss_with_cuts",
     title="Cuts by data",
     points=2,
-    cases=_batches(lambda rng, T, B: _scored(rng, T, B, cuts=rng.random((T, B)) < 0.4)),
-    reference=_InNumpy(_with_cuts),
-    mistakes={
-        "uncut": _wrong(_with_cuts, "No error is stopped: it is the full gradient.", stops=np.zeros_like),
-        "all": _wrong(_with_cuts, "A cut stops the whole batch.", stops=lambda c: c | c.any(1, keepdims=True)),
-        "late": _wrong(_with_cuts, "It cuts a step too late.", stops=lambda c: np.concatenate([0 * c[:1], c[:-1]]) > 0),
-        "forgotten": _wrong(_with_cuts, "The state is zeroed. Only its gradient is to be stopped.", forgets=True),
-    },
+    cases=_batches(_cut),
+    reference=_told(_with_cuts),
+    mistakes=_wrongs(
+        _with_cuts,
+        uncut=("No error is stopped: it is the full gradient.", {"stops": np.zeros_like}),
+        all=("A cut stops the whole batch.", {"stops": lambda c: c | c.any(1, keepdims=True)}),
+        everywhere=("Errors stop at every step: look at cuts.", {"stops": np.ones_like}),
+        inverted=("Errors stop where there is no cut, and pass where there is one.", {"stops": np.invert}),
+        late=(
+            "It cuts the state that leaves step t: cut the one that enters.",
+            {"stops": lambda c: _zeroed(np.roll(c, 1, 0))},
+        ),
+        guard=("A cut at t = 0 cuts h0 off: no guard t > 0 here.", {"stops": _zeroed}),
+        forgotten=("The state is zeroed. Only its gradient is to be stopped.", {"keep": 0}),
+        reset=("The state is set back to h0. Carry it on, as a constant.", {"keep": 0, "start": 1}),
+        outputs=("The output of a cut step is stopped too. Stop the state that enters, alone.", {"heard": np.invert}),
+    ),
     jax=True,
     call=_measured(_gradient),
 )
 
 
-def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, weigh=np.ones_like, little=1):
+def _scored(rng, T, B, chunk):
+    params = ElmanParams(*(p + 0.1 * rng.standard_normal(p.shape) for p in init_elman(3, 32, 12, rng=rng)))
+    return {"params": params} | _draw(rng, xs=(T, B, 3), targets=(T, B, 12)) | {"chunk": chunk}
+
+
+def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, h0=1, weigh=lambda n: 0 * n + 1 / n.size):
     (T, B, _), state, loss, total = xs.shape, None, 0, ElmanParams(*map(np.zeros_like, params))
     lengths = np.minimum(chunk, T - np.arange(T) // chunk * chunk)  # of each step's own chunk
-    weights = np.repeat(weigh(lengths)[:, None] / weigh(lengths).sum() / B, B, axis=1).astype(xs.dtype)
+    weights = np.repeat(weigh(lengths)[:, None] / B, B, axis=1).astype(xs.dtype)
     for t in range(0, T, chunk if cut else T):
         part = slice(t, t + chunk if cut else T)
         tape = bptt.forward(params, xs[part], state)
         loss += losses.squared_error(tape.ys, targets[part], weights[part])
         grads = bptt.backward(params, tape, losses.squared_error_grad(tape.ys, targets[part], weights[part]))
-        grads = grads if state is None else grads._replace(h0=0 * grads.h0)
+        grads = grads._replace(h0=h0 * (state is None) * grads.h0)
         total, state = jax.tree.map(np.add, total, grads), tape.hs[-1] if carried else None
-    return {"loss": loss, "grads_if_little_is_kept": ElmanParams(*(little * g for g in total))}
+    vector = np.concatenate([g.ravel() for g in total])
+    return {"loss": loss, "gradient_if_little_is_kept": vector, "gradient_if_no_array_is_large": vector}
+
+
+def _limits(inputs):
+    """How many numbers may be kept, and how many may be in an array of states."""
+    (T, B, _), H = inputs["xs"].shape, inputs["params"].h0.size
+    chunks = -(-T // int(inputs["chunk"]))
+    return 2 * (chunks + 1) * B * H, max((max(inputs["chunk"], chunks) + 1) * B * H, H * H)
+
+
+def _largest(program, H, K):
+    """Of the states, and of the outputs where they are computed or scored."""
+    of_outputs = ("scan", "dot_general", "sub")
+    return max(
+        v.aval.size
+        for eqn, _ in _inner(program)
+        for v in eqn.outvars
+        if v.aval.shape[-1:] == (H,) or (v.aval.shape[-1:] == (K,) and eqn.primitive.name in of_outputs)
+    )
 
 
 def _with_memory(function, inputs):
-    loss, params, T, B = _by_params(function, inputs), inputs["params"], *inputs["xs"].shape[:2]
-    value, grads = jax.jit(jax.value_and_grad(loss))(params)
+    loss, params = _by_params(function, inputs), inputs["params"]
+    program = jax.make_jaxpr(jax.value_and_grad(loss))(params)
+    value, *grads = jax.jit(jaxpr_as_fun(program))(*params)
     back = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
-    kept, given = (sum(jnp.size(leaf) for leaf in jax.tree.leaves(tree)) for tree in (back, inputs))
-    equations, states = _equations(jax.make_jaxpr(jax.grad(loss))(params)), T * B * params.h0.size
-    largest = max(v.aval.size for eqn, _ in equations for v in eqn.outvars)
-    little = T == 1 or (kept - given < states / 2 and largest < states)
-    return {"loss": value, "grads_if_little_is_kept": jax.tree.map(lambda g: little * g, grads)}
+    kept, given, chunk = (sum(map(jnp.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
+    used = {"kept": max(kept - given + chunk, 0), "largest": _largest(program, *params.W_hy.shape)}
+    vector = jnp.concatenate([g.ravel() for g in grads])
+    little, small = (vector * (n <= limit) for n, limit in zip(used.values(), _limits(inputs), strict=True))
+    return {"loss": value, "gradient_if_little_is_kept": little, "gradient_if_no_array_is_large": small} | used
+
+
+def _memory(inputs, answer):
+    """What is kept and made, against what may be, where that is too much."""
+    used, limits = [answer["kept"], answer["largest"]], _limits(inputs)
+    if all(n <= limit for n, limit in zip(used, limits, strict=True)):
+        return None
+    numbers = "kept {} (allowed {}), largest array {} (allowed {})".format(*np.ravel([*zip(used, limits, strict=True)]))
+    at = f"T = {len(inputs['xs'])}, chunk = {inputs['chunk']}"
+    return f"{at}: {numbers}. Keep the states between chunks; run `chunk` steps again at a time; score chunk by chunk."
 
 
 CHECKPOINTED = Question(
@@ -203,33 +353,44 @@ CHECKPOINTED = Question(
     title="Forget, and run again",
     points=3,
     cases={
-        "whole chunks": partial(_scored, T=40, B=2, H=16, chunk=8),
-        "a rest": partial(_scored, T=42, B=2, H=16, chunk=8),
-        "one step": partial(_scored, T=1, B=3, chunk=1),
+        "long chunks": partial(_scored, T=80, B=4, chunk=40),
+        "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
+        "one sequence and a rest": partial(_scored, T=41, B=1, chunk=7),
     },
-    reference=_InNumpy(_in_pieces),
-    mistakes={
-        "all kept": _wrong(_in_pieces, "It is exact, but keeps too much for the way back: jax.checkpoint.", little=0),
-        "mean of means": _wrong(_in_pieces, "A short rest weighs too much: weigh by length.", weigh=lambda n: 1 / n),
-        "dropped": _wrong(_in_pieces, "The rest is left out.", weigh=lambda n: n == n[0]),
-        "restarted": _wrong(_in_pieces, "Each chunk begins at h0: hand the state on.", cut=True, carried=False),
-        "stopped": _wrong(_in_pieces, "The error stops between chunks. Checkpoints cut nothing.", cut=True),
-    },
+    reference=_told(_in_pieces),
+    mistakes=_wrongs(
+        _in_pieces,
+        mean_of_means=("A short rest weighs too much: weigh by length.", {"weigh": lambda n: 1 / n / sum(1 / n)}),
+        sum_of_means=("The chunks' means are added: what is the mean over all T?", {"weigh": lambda n: 1 / n}),
+        dropped=("The rest is left out.", {"weigh": lambda n: (n == n[0]) / sum(n == n[0])}),
+        rest_as_zero=("The rest is left out of the sum, though not of T.", {"weigh": lambda n: (n == n[0]) / n.size}),
+        restarted=("Each chunk begins at h0: hand the state on.", {"cut": True, "carried": False}),
+        stopped=("Errors stop between chunks: that is truncation. Checkpoints lose nothing.", {"cut": True}),
+        stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
+    ),
     jax=True,
     call=_measured(_with_memory),
+    hint=_memory,
 )
 
 
-def _returns(rewards, discounts, last, d_returns, *, way=-1, back=1, own=False, begin=1):
+def _returns(
+    rewards, discounts, last, d_returns, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}, scanned=1
+):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
         after[t] = value
         returns[t] = value = rewards[t] + discounts[t] * value
     for t in range(len(rewards))[::back]:
-        d_rewards[t] = d_returns[t] + error
-        error = discounts[t] * d_rewards[t]
-    backs = {"d_rewards": d_rewards, "d_discounts": d_rewards * (returns if own else after), "d_last": error}
-    return {"returns": returns} | backs
+        d_rewards[t] = d_returns[t] + (discounts[t] * error if entry else error)
+        error = d_rewards[t] if entry else discounts[t] * d_rewards[t]
+    made = {"returns_if_two_scans": returns * scanned, "d_rewards": d_rewards}
+    made |= {"d_discounts": d_rewards * after, "d_last": error}
+    return made | edit(after=after, d_returns=d_returns, **made)
+
+
+def _edits(**edits):
+    return {"edit": lambda **made: {name: value(made) for name, value in edits.items()}}
 
 
 RETURNS = Question(
@@ -237,14 +398,37 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=2,
     cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
-    reference=_InNumpy(_returns),
-    mistakes={
-        "forwards": _wrong(_returns, "The returns add up from the start. They look ahead: reverse=True.", way=1),
-        "no last": _wrong(_returns, "After the last step comes `last`, not zero.", begin=0),
-        "back again": _wrong(_returns, "The error runs as the returns do. It must run the other way.", back=-1),
-        "own return": _wrong(_returns, "A discount multiplies the next return, not its own.", own=True),
-    },
+    reference=_told(_returns),
+    mistakes=_wrongs(
+        _returns,
+        forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),
+        no_last=("After the last step comes `last`, not zero.", {"begin": 0}),
+        back_again=("Errors travel as the returns do. They go the other way: from t = 1 on.", {"back": -1}),
+        entry=("An error is discounted by the step that it leaves, not by the one that it enters.", {"entry": True}),
+        own_return=(
+            "A discount multiplies the next return, not its own.",
+            _edits(d_discounts=lambda m: m["d_rewards"] * m["returns_if_two_scans"]),
+        ),
+        own_error=(
+            "d_discounts takes d_returns alone: take the whole error.",
+            _edits(d_discounts=lambda m: m["d_returns"] * m["after"]),
+        ),
+        not_passed_on=(
+            "d_rewards is d_returns: earlier returns are heard as well.",
+            _edits(d_rewards=lambda m: m["d_returns"]),
+        ),
+        undiscounted=(
+            "On its way to `last` the error has one more discount to pass.",
+            _edits(d_last=lambda m: m["d_rewards"][-1]),
+        ),
+        no_d_last=(
+            "d_last is what is left of the error after the last step.",
+            _edits(d_last=lambda m: 0 * m["d_last"]),
+        ),
+        loop=("The numbers are right, but fewer than two scans made them.", {"scanned": 0}),
+    ),
     jax=True,
+    call=_scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
 )
 
 QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)

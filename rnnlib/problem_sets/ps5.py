@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnlib import losses
 from rnnlib.cells import ElmanParams, LSTMState, init_elman, init_lstm, step
+from rnnlib.problem_sets.shared import wrong
 from rnnlib.questions import Mistake, Question
 
 
@@ -14,10 +15,6 @@ def _mask(rng, T, B, padding="behind"):
     lengths = T if padding == "none" else rng.permutation([T, 1, *rng.integers(2, T, size=B)][:B])
     t = np.arange(T)[:: -1 if padding == "in front" else 1, None]
     return np.broadcast_to(t < lengths, (T, B)).copy()
-
-
-def _wrong(function, says, **options):
-    return Mistake(partial(function, **options), says)
 
 
 def _errors(rng, B, empty=0, behind=1.0):
@@ -34,13 +31,30 @@ def _over_sequences(errors, mask):
     return (losses.mean_over_sequences(mask) * errors).sum()
 
 
-def _mean_of_means(errors, mask, axis):
+def _mean_of_means(errors, mask, axis=0):
     return (errors.sum(axis) / np.maximum(mask.sum(axis), 1)).mean()
 
 
-def _means(errors, mask, *, steps=_over_steps, sequences=_over_sequences):
-    errors = np.where(mask, errors, 0)
+def _undefined(errors, mask):
+    return np.where(mask.any(axis=0).all(), _over_sequences(errors, mask), np.nan)
+
+
+def _chosen(errors, mask):
+    return np.where(mask, errors, 0)
+
+
+def _product(errors, mask):
+    with np.errstate(invalid="ignore"):
+        return errors * mask
+
+
+def _means(errors, mask, *, read=_chosen, steps=_over_steps, sequences=_over_sequences):
+    errors = read(errors, mask)
     return {"over_steps": steps(errors, mask), "over_sequences": sequences(errors, mask)}
+
+
+def _with_padding(errors, mask):
+    return _means(errors, mask) | {"over_steps": errors.mean()}
 
 
 MEANS = Question(
@@ -49,32 +63,37 @@ MEANS = Question(
     points=2,
     cases={
         "a batch of sequences": partial(_errors, B=4),
-        "an empty row fills it up": partial(_errors, B=3, empty=1),
-        "large numbers behind the end": partial(_errors, B=5, behind=-20.0),
+        "an empty column fills it up": partial(_errors, B=3, empty=1),
+        "infinity on the padding": partial(_errors, B=5, behind=np.inf),
     },
     reference=_means,
     mistakes={
-        "padding": _wrong(_means, "over_steps counts padding: divide by the mask's sum.", steps=lambda e, m: e.mean()),
-        "empty": _wrong(
-            _means,
-            "An empty row counts as a sequence of loss 0. Divide by the number of rows with a step.",
-            sequences=partial(_mean_of_means, axis=0),
-        ),
-        "turned": _wrong(_means, "Begin with each sequence's own mean.", sequences=partial(_mean_of_means, axis=1)),
-        "swapped": _wrong(
-            _means, "They are swapped: over_steps comes first.", steps=_over_sequences, sequences=_over_steps
-        ),
+        "padding": Mistake(_with_padding, "over_steps counts what stands on padding. Choose with the mask."),
+        "zeros": wrong(_means, "over_steps divides by T B. Divide by the mask's sum.", steps=lambda e, m: e.mean()),
+        "multiplied": wrong(_means, "0 times infinity is NaN. Choose with np.where, don't multiply.", read=_product),
+        "empty": wrong(_means, "N counts an empty column. Count those with a step.", sequences=_mean_of_means),
+        "undefined": wrong(_means, "An empty column has the mean 0/0. Leave it out.", sequences=_undefined),
+        "turned": wrong(_means, "Begin with each sequence's own mean.", sequences=partial(_mean_of_means, axis=1)),
+        "swapped": wrong(_means, "Swapped: over_steps comes first.", steps=_over_sequences, sequences=_over_steps),
     },
 )
 
 
-def _of_batches(rng, counts):
-    arrays = [rng.standard_normal((1 + len(counts), *p.shape)) for p in init_elman(3, 5, 2, rng=rng)]
-    return {"grads": ElmanParams(*(a[0] + a[1:] for a in arrays)), "counts": rng.permutation(counts)}
+def _of_batches(rng, lengths):
+    N = len(lengths)
+    sizes = zip(lengths, 1 + rng.permutation(N + 2), rng.permutation(N), strict=False)  # T, sequences, empty columns
+    masks = tuple(np.pad(_mask(rng, T, B), [(0, 0), (0, empty)]) for T, B, empty in sizes)
+    arrays = [rng.standard_normal((1 + N, *p.shape)) for p in init_elman(3, 5, 2, rng=rng)]
+    return {"grads": ElmanParams(*(a[0] + a[1:] for a in arrays)), "masks": masks}
 
 
-def _accumulated(grads, counts, *, weigh=lambda c: c / c.sum()):
-    return ElmanParams(*(np.tensordot(weigh(counts), g, axes=1) for g in grads))
+def _sequences(mask):
+    return mask.any(axis=0).sum()
+
+
+def _accumulated(grads, masks, *, count=_sequences, weigh=lambda c: c / c.sum()):
+    weights = weigh(np.array([count(mask) for mask in masks]))
+    return ElmanParams(*(np.tensordot(weights, g, axes=1) for g in grads))
 
 
 def _inside(counts):
@@ -86,18 +105,18 @@ ACCUMULATE = Question(
     title="One gradient of several batches",
     points=2,
     cases={
-        "three batches": partial(_of_batches, counts=[90, 64, 31]),
-        "a large one among small ones": partial(_of_batches, counts=[400, 3, 12, 7, 5]),
-        "one batch": partial(_of_batches, counts=[17]),
+        "three batches": partial(_of_batches, lengths=[5, 9, 14]),
+        "a long one among short ones": partial(_of_batches, lengths=[4, 60, 3, 5, 7]),
+        "one batch": partial(_of_batches, lengths=[8]),
     },
     reference=_accumulated,
     mistakes={
-        "means": _wrong(_accumulated, "All batches count alike. Weigh them by steps.", weigh=lambda c: c**0 / len(c)),
-        "sum": _wrong(_accumulated, "It is the gradient of the sum. Divide once, by all steps.", weigh=np.asarray),
-        "by batches": _wrong(
-            _accumulated, "Divide by the number of all steps, not of batches.", weigh=lambda c: c / len(c)
-        ),
-        "inside": _wrong(_accumulated, "It divides inside the loop. Divide once, at the end.", weigh=_inside),
+        "by steps": wrong(_accumulated, "These are means over sequences: weigh by those, not by steps.", count=np.sum),
+        "columns": wrong(_accumulated, "Empty columns count. Weigh by those with a step.", count=lambda m: len(m.T)),
+        "means": wrong(_accumulated, "All batches count alike. Weigh by sequences.", weigh=lambda c: c**0 / len(c)),
+        "sum": wrong(_accumulated, "It is the gradient of a sum. Divide once, by all sequences.", weigh=np.asarray),
+        "by batches": wrong(_accumulated, "Divide by all sequences, not by batches.", weigh=lambda c: c / len(c)),
+        "inside": wrong(_accumulated, "It divides inside the loop. Divide once, at the end.", weigh=_inside),
     },
 )
 
@@ -105,14 +124,14 @@ ACCUMULATE = Question(
 def _lstm_problem(rng, padding):
     mask, (D, H) = _mask(rng, 6, 4, padding), (3, 5)
     params = init_lstm(D, H, 2, rng=rng)._replace(h0=LSTMState(*rng.uniform(-0.9, 0.9, size=(2, H))))
-    return {"params": params, "xs": rng.standard_normal((*mask.shape, D)) * mask[..., None], "mask": mask}
+    return {"params": params, "xs": rng.standard_normal((*mask.shape, D)), "mask": mask}
 
 
-def _last_state(params, xs, mask, *, free=(False, False), keep=1, anew=False, begin=1):
+def _last_state(params, xs, mask, *, free=(0, 0), keep=1, anew=False, begin=1, zeroed=0):
     first = state = LSTMState(*(np.broadcast_to(begin * h, (xs.shape[1], h.size)) for h in params.h0))
-    for x, m in zip(xs, mask, strict=True):
+    for x, m in zip(xs * mask[..., None] if zeroed else xs, mask, strict=True):
         parts = zip(free, step(params, x, state)[1], first if anew else state, strict=True)
-        state = LSTMState(*(np.where(m[:, None] | goes_on, new, keep * old) for goes_on, new, old in parts))
+        state = LSTMState(*(np.where(m[:, None] | bool(goes_on), new, keep * old) for goes_on, new, old in parts))
     return state
 
 
@@ -127,12 +146,13 @@ LAST_STATE = Question(
     },
     reference=_last_state,
     mistakes={
-        "goes on": _wrong(_last_state, "Inputs of 0 don't hold a state. Keep the one before.", free=(True, True)),
-        "h alone": _wrong(_last_state, "h is frozen, c goes on. The state is both: freeze both.", free=(False, True)),
-        "c alone": _wrong(_last_state, "c is frozen, h goes on. The state is both: freeze both.", free=(True, False)),
-        "wiped": _wrong(_last_state, "The mask is multiplied in, which wipes the state out. Choose instead.", keep=0),
-        "anew": _wrong(_last_state, "Padding sets the state back to h0. Keep the one before.", anew=True),
-        "from zero": _wrong(_last_state, "It begins at zeros. Begin at params.h0.", begin=0),
+        "goes on": wrong(_last_state, "Padding is computed as a step. Keep the state before it.", free=(1, 1)),
+        "zeroed": wrong(_last_state, "Inputs of 0 don't hold a state. Keep the one before.", free=(1, 1), zeroed=1),
+        "h alone": wrong(_last_state, "h is frozen, c goes on. The state is both: freeze both.", free=(0, 1)),
+        "c alone": wrong(_last_state, "c is frozen, h goes on. The state is both: freeze both.", free=(1, 0)),
+        "wiped": wrong(_last_state, "The mask is multiplied in, which wipes the state out. Choose instead.", keep=0),
+        "anew": wrong(_last_state, "Padding sets the state back to h0. Keep the one before.", anew=True),
+        "from zero": wrong(_last_state, "It begins at zeros. Begin at params.h0.", begin=0),
     },
 )
 
@@ -143,16 +163,19 @@ def _gated_problem(rng, padding="none", T=6):
     cs = [rng.uniform(-0.9, 0.9, size=(3, H))]
     for f, g, m in zip(fs, gs, mask, strict=True):
         cs.append(np.where(m[:, None], f * cs[-1] + (1 - f) * g, cs[-1]))
-    return {"fs": fs, "gs": gs, "cs": np.stack(cs), "mask": mask, "d_cs": rng.standard_normal((T, 3, H))}
+    return {"fs": fs, "gs": gs, "cs": np.stack(cs), "mask": mask, "d_cs": rng.standard_normal((T + 1, 3, H))}
 
 
-def _road_back(fs, gs, cs, mask, d_cs, *, road=1, frozen=1, late=0, tied=1, after=0, slope=1, zeroed=True):
+def _road_back(
+    fs, gs, cs, mask, d_cs, *, road=1, frozen=1, late=0, tied=1, after=0, slope=1, zeroed=1, read=1, first=1
+):
     T, m = len(fs), mask[..., None]
     keep = road * np.where(m, fs, fs if frozen is None else frozen)  # what a step keeps of c
-    es, e = np.zeros_like(d_cs), np.zeros_like(cs[0])
+    direct = np.where(np.pad(m, [(1, 0), (0, 0), (0, 0)], constant_values=1) | read > 0, d_cs, 0)
+    es, e = np.zeros_like(fs), direct[T]
     for t in reversed(range(T)):
-        es[t] = d_cs[t] + e
-        e = keep[max(t - late, 0)] * es[t]
+        es[t] = e  # of cs[t + 1]
+        e = direct[t] * (first if t == 0 else 1) + keep[max(t - late, 0)] * e
     d_fs, d_gs = (part * es * (m if zeroed else 1) for part in (cs[after : T + after] - tied * gs, 1 - fs))
     return {"d_as": d_fs * (fs * (1 - fs)) ** slope, "d_gs": d_gs, "d_c0": e}
 
@@ -169,50 +192,62 @@ ROAD = Question(
     },
     reference=_road_back,
     mistakes={
-        "no road": _wrong(_road_back, "The error of c_t lacks what comes from c_(t+1), times f_(t+1).", road=0),
-        "wrong gate": _wrong(_road_back, "From c_(t+1) to c_t the error meets f_(t+1), not f_t.", late=1),
-        "gate on padding": _wrong(_road_back, "Padding multiplies by f. Frozen steps pass all on.", frozen=None),
-        "cut": _wrong(_road_back, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
-        "not tied": _wrong(_road_back, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
-        "state after": _wrong(_road_back, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
-        "no slope": _wrong(_road_back, "d_as is the error of f. Multiply by the sigmoid's slope.", slope=0),
-        "not zeroed": _wrong(_road_back, "On padding a and g had no say: d_as and d_gs are 0 there.", zeroed=False),
+        "no road": wrong(_road_back, "The error of cs[t] lacks what comes from cs[t + 1], times fs[t].", road=0),
+        "wrong gate": wrong(_road_back, "From cs[t + 1] to cs[t] the error meets fs[t], not fs[t - 1].", late=1),
+        "first": wrong(_road_back, "d_c0 lacks d_cs[0], what the loss says of cs[0] directly.", first=0),
+        "not read": wrong(_road_back, "A loss may read states on padding: d_cs counts there too.", read=0),
+        "gate on padding": wrong(_road_back, "Padding multiplies by f. Frozen steps pass all on.", frozen=None),
+        "cut": wrong(_road_back, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
+        "not tied": wrong(_road_back, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
+        "state after": wrong(_road_back, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
+        "no slope": wrong(_road_back, "d_as is the error of f. Multiply by the sigmoid's slope.", slope=0),
+        "not zeroed": wrong(_road_back, "On padding a and g had no say: d_as and d_gs are 0 there.", zeroed=0),
     },
 )
 
 
-def _tagged(rng, B, kinds=3, gap=3, ways=(0, 1, 2, 3), T=14):
-    """Tags (T, B) of chunks with gaps below `gap`; the guess spoils them in one of the ways, but for the first of each sentence."""
+def _tagged(rng, B, kinds=2, gap=2, T=14):
+    """Tags (T, B) of chunks with gaps below `gap`, and a guess that spoils them in five ways; true chunks begin with B."""
     mask, tags, guess = _mask(rng, T, B), np.zeros((T, B), int), rng.integers(7, size=(T, B))
     for b, length in enumerate(mask.sum(axis=0)):
         guess[:length, b], t = 0, 0
         while t < length:
-            kind, end, way = rng.integers(1, kinds + 1), min(t + rng.integers(1, 4), length), rng.choice(ways) * (t > 0)
+            kind, end, way = rng.integers(1, kinds + 1), min(t + rng.integers(1, 4), length), rng.integers(6)
             tags[t:end, b] = [2 * kind - 1] + [2 * kind] * (end - t - 1)
             guess[t:end, b] = (tags[t:end, b] + 2 * (way == 1) - 1) % 6 + 1  # 1: another kind
             guess[end - 1, b] *= way != 2  # 2: cut short
             guess[t, b] += way == 3  # 3: I in place of B
+            guess[t:end, b] *= way != 4  # 4: missed
             t = end + rng.integers(gap)
     return {"tags": tags, "guess": guess, "mask": mask}
 
 
-def _chunks(tags):
+def _empty(rng):
+    drawn = _tagged(rng, B=4)
+    return drawn | {name: np.where(drawn["mask"], 0, drawn[name]) for name in ("tags", "guess")}
+
+
+def _new(tag, kind, before):
+    return tag % 2 or kind != before
+
+
+def _other(tag, kind, before):
+    return kind != before
+
+
+def _wide(tag, kind, before):
+    return tag % 2 or (kind > 0) != (before > 0)
+
+
+def _chunks(ids, begins=_new):
     """{(begin, end, kind)} of one sequence."""
     found, begin, before = set(), 0, 0
-    for t, tag in enumerate([*tags, 0]):
+    for t, tag in enumerate([*ids, 0]):
         kind = (tag + 1) // 2
-        if tag % 2 or kind != before:
+        if begins(tag, kind, before):
             found |= {(begin, t, before)} if before else set()
             begin, before = t, kind
     return found
-
-
-def _count(tags, guess, mask, *, chunks=_chunks, padding=False, across=False):
-    mask = mask | padding
-    columns = [mask] if across else [(steps, b) for b, steps in enumerate(mask.T)]
-    pairs = [(chunks(tags[column]), chunks(guess[column])) for column in columns]
-    true, said, right = (sum(map(len, each)) for each in zip(*((a, b, a & b) for a, b in pairs), strict=True))
-    return {"right": right, "said": said, "true": true, "f1": 2 * right / (said + true)}
 
 
 def _tags(ids):
@@ -223,26 +258,79 @@ def _after_b(ids):
     return {chunk for chunk in _chunks(ids) if ids[chunk[0]] % 2}
 
 
+def _closed(ids):
+    return {chunk for chunk in _chunks(ids) if chunk[1] < len(ids)}
+
+
+def _sentences(ids, mask):
+    return [column[real] for column, real in zip(ids.T, mask.T, strict=True)]
+
+
+def _shares(right, said, true):
+    shares = right / max(said, 1), right / max(true, 1), 2 * right / max(said + true, 1)
+    return dict(zip(("precision", "recall", "f1"), shares, strict=True))
+
+
+def _apart(counts):
+    each = [_shares(*of_one) for of_one in counts]
+    return {name: np.mean([one[name] for one in each]) for name in each[0]}
+
+
+def _score(tags, guess, mask, *, chunks=_chunks, cut=_sentences, put=lambda counts: _shares(*np.sum(counts, axis=0))):
+    pairs = [(chunks(a), chunks(b)) for a, b in zip(cut(tags, mask), cut(guess, mask), strict=True)]
+    return put([(len(a & b), len(b), len(a)) for a, b in pairs])
+
+
+def _swapped(tags, guess, mask):
+    return _score(guess, tags, mask)
+
+
+def _where_none(tags, guess, mask, value):
+    found = _score(tags, guess, mask)
+    return found if (mask & ((tags > 0) | (guess > 0))).any() else dict.fromkeys(found, value)
+
+
+_scored = partial(wrong, _score)
+_SCORES = {  # the last two show where there is no chunk at all, and nowhere else
+    "tags": _scored("Tags are counted. Count chunks: all of one, or nothing.", chunks=_tags),
+    "any kind": _scored("A wrong kind counts as right.", chunks=lambda ids: {c[:2] for c in _chunks(ids)}),
+    "any end": _scored("A wrong end counts as right.", chunks=lambda ids: {c[::2] for c in _chunks(ids)}),
+    "merged": _scored("A B always begins a new chunk.", chunks=partial(_chunks, begins=_other)),
+    "B alone": _scored("An I behind O or another kind begins a chunk too.", chunks=_after_b),
+    "goes on": _scored("An I of another kind begins a chunk, it doesn't go on.", chunks=partial(_chunks, begins=_wide)),
+    "last": _scored("A chunk that lasts to the end of its sentence is lost. Close it there.", chunks=_closed),
+    "padding": _scored("Guesses on the padding count. Cut each sequence at its end.", cut=lambda i, m: list(i.T)),
+    "across": _scored("Chunks run on into the next sentence. An I at a start begins one.", cut=lambda i, m: [i.T[m.T]]),
+    "by time": _scored("Chunks run across the batch. Take one column at a time.", cut=lambda i, m: [i[m]]),
+    "swapped": Mistake(_swapped, "Precision and recall are swapped: precision is right / said."),
+    "apart": _scored("It is a mean over sentences. Add up the counts of all, then divide.", put=_apart),
+    "full": wrong(_where_none, "With no chunk at all it gives 1. By the convention here 0/0 is 0.", value=1.0),
+    "undefined": wrong(_where_none, "With no chunk at all it is 0/0. By the convention here that is 0.", value=np.nan),
+}
+
+
+def _telling(rng, names, **sizes):
+    """Draw until the right scores lie between 0 and 1, and each of these mistakes gives others, of its own."""
+    while True:
+        inputs = _tagged(rng, **sizes)
+        scores = [_score(**inputs), *(_SCORES[name].answer(**inputs) for name in names)]
+        if len({tuple(s.values()) for s in scores}) == len(scores) and all(0 < s < 1 for s in scores[0].values()):
+            return inputs
+
+
 CHUNKS = Question(
     id="ps5/chunks",
     title="Whole chunks",
     points=4,
     cases={
-        "a batch of sentences": partial(_tagged, B=5),
-        "one sentence": partial(_tagged, B=1, ways=(0, 1, 2)),
-        "chunks side by side": partial(_tagged, B=3, kinds=1, gap=1, ways=(0, 1)),
-        "an I that begins a chunk": partial(_tagged, B=4, ways=(2, 3)),
+        "a batch of sentences": partial(_telling, names=list(_SCORES)[:-2], B=5),
+        "one sentence": partial(_telling, names=("last", "any end", "swapped"), B=1),
+        "chunks side by side": partial(_telling, names=("merged", "B alone", "across"), B=3, kinds=1, gap=1),
+        "an I that begins a chunk": partial(_telling, names=("B alone", "goes on", "across"), B=4),
+        "no chunk at all": _empty,
     },
-    reference=_count,
-    mistakes={
-        "tags": _wrong(_count, "Tags are counted. Count chunks: all of one, or nothing.", chunks=_tags),
-        "any kind": _wrong(_count, "A wrong kind counts as right.", chunks=lambda ids: {c[:2] for c in _chunks(ids)}),
-        "any end": _wrong(_count, "A wrong end counts as right.", chunks=lambda ids: {c[::2] for c in _chunks(ids)}),
-        "merged": _wrong(_count, "A B always begins a new chunk.", chunks=lambda ids: _chunks(ids + ids % 2)),
-        "B alone": _wrong(_count, "An I behind O or another kind begins a chunk too.", chunks=_after_b),
-        "padding": _wrong(_count, "Guesses on the padding count. Cut each sequence at its end.", padding=True),
-        "across": _wrong(_count, "Chunks run across sequences. Take one column at a time.", across=True),
-    },
+    reference=_score,
+    mistakes=_SCORES,
 )
 
 QUESTIONS = (MEANS, ACCUMULATE, LAST_STATE, ROAD, CHUNKS)
