@@ -232,7 +232,7 @@ def _finite(tree):
         return {name: _finite(field) for name, field in tree.items()}
     if isinstance(tree, tuple):
         return tuple(map(_finite, tree))
-    return np.asarray(np.nan_to_num(tree, posinf=1e30, neginf=-1e30))
+    return np.asarray(np.nan_to_num(tree, nan=7e29, posinf=1e30, neginf=-1e30))
 
 
 def _quietly(function, *args):

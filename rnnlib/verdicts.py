@@ -151,6 +151,8 @@ def _complaint(given, wanted, tolerance):
     error, size = np.abs(given - wanted).max(initial=0), np.abs(wanted).max(initial=0)
     if error <= tolerance * (size or 1):
         return ""
+    if not size:
+        return "must be all zero" if wanted.ndim else "must be 0"
     return _likeness(given, wanted, tolerance) or f"is off by {_percent(error, size)}"
 
 
@@ -162,7 +164,7 @@ def _twin(name, given, right, tolerance):
 
 
 def _percent(error, size):
-    share = 100 * error / size if size else np.inf
+    share = 100 * error / size
     return f"{share:.0f} %" if share >= 10 else f"{share:.1g} %"
 
 
@@ -171,7 +173,7 @@ def _likeness(given, wanted, tolerance):
     size = np.abs(wanted).max()
     if not given.any():
         return "is all zero" if given.ndim else "is 0"
-    factor = np.vdot(given, wanted) / np.vdot(wanted, wanted) if size else 0
+    factor = np.vdot(given, wanted) / np.vdot(wanted, wanted)
     if factor and np.isfinite(factor) and np.abs(given - factor * wanted).max() <= tolerance * size * abs(factor):
         if abs(factor + 1) < 1e-6:
             return "has the wrong sign"

@@ -1,92 +1,18 @@
 """Problem set 4, scan: learners answer in JAX; references and mistakes are loops in NumPy, which need no compiling."""
 
-import contextlib
-import math
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
 
 from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams, init_elman
+from rnnlib.problem_sets import _programs
 from rnnlib.questions import Mistake, Question
 
 
-class _Told:
-    """What a reference or a mistake answers, in NumPy: as it is measured of a learner's function."""
-
-    def __init__(self, parts):
-        self._asdict = lambda: parts
-
-
-def _told(function, **options):
-    return lambda **inputs: _Told(function(**jax.tree.map(np.asarray, inputs), **options))
-
-
 def _wrongs(function, **table):
-    return {name.replace("_", " "): Mistake(_told(function, **o), says) for name, (says, o) in table.items()}
-
-
-ADVICE = {  # words of JAX's → what to do
-    "carry input and carry output must": "The carry must leave the body as it came: same form, order, shapes and dtypes. "
-    "Is h0, (H,), broadcast to (B, H)?",
-    "__array__() was called on traced array": "In a body use jnp, not np: what JAX traces has no numbers yet.",
-    **dict.fromkeys(("boolean conversion", "truth value"), "`if` can't ask what JAX traces: choose by jnp.where."),
-}
-
-
-def _advised(function, inputs):
-    try:
-        return function(**inputs)
-    except Exception as error:
-        text = str(error)
-        if says := [advice for words, advice in ADVICE.items() if words in text]:
-            error.args = (" ".join(says + [line for line in text.splitlines() if "has type" in line][:1]),)
-        raise
-
-
-def _measured(measure):
-    """How to call a function: measured as a program of JAX's, unless it tells the measure itself."""
-
-    def call(function, inputs):
-        try:
-            return measure(partial(_advised, function), inputs)
-        except Exception:
-            with contextlib.suppress(Exception):
-                if isinstance(told := function(**inputs), _Told):
-                    return told
-            raise
-
-    return call
-
-
-def _inner(program, inside=False):
-    for eqn in program.eqns:
-        yield eqn, inside  # of a loop, or not
-        for part in filter(lambda part: hasattr(part, "eqns"), eqn.params.values()):
-            yield from _inner(part, inside or eqn.primitive.name in ("scan", "while"))
-
-
-def _equations(function, inputs):
-    try:
-        return list(_inner(jax.make_jaxpr(function)(inputs)))
-    except Exception:  # it runs, but not as a program of JAX's
-        return []
-
-
-def _scanned(*names, loops=1):
-    """What was returned, by name; the first entry is zero where there are too few loops."""
-
-    def measure(function, inputs):
-        value = function(inputs)
-        if isinstance(value, _Told) or not isinstance(value, tuple | list) or len(value) != len(names):
-            return value
-        enough = sum(eqn.primitive.name in ("scan", "while") for eqn, _ in _equations(function, inputs)) >= loops
-        return dict(zip(names, [np.asarray(value[0]) * enough, *value[1:]], strict=True))
-
-    return _measured(measure)
+    return {name.replace("_", " "): Mistake(_programs.told(function, **o), says) for name, (says, o) in table.items()}
 
 
 def _batches(draw):
@@ -117,7 +43,7 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=_told(_change),
+    reference=_programs.told(_change),
     mistakes=_wrongs(
         _change,
         state=("It reads y from h_t: take h_t − h_{t-1}. The body has both.", {"seen": lambda hs: hs[1:]}),
@@ -133,7 +59,7 @@ CHANGE = Question(
         loop=("The numbers are right, but no scan made them: a Python loop is written out T times.", {"scanned": 0}),
     ),
     jax=True,
-    call=_scanned("last_if_scanned", "ys"),
+    call=_programs.scanned("last_if_scanned", "ys"),
 )
 
 
@@ -154,7 +80,7 @@ TRANSLATED = Question(
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
         for T in (6, 9, 2)
     },
-    reference=_told(_translated),
+    reference=_programs.told(_translated),
     mistakes=_wrongs(
         _translated,
         order_of_xs=("Results are in the order of us. Theano keeps the order of work.", {"outs": (-1, -1)}),
@@ -168,7 +94,7 @@ TRANSLATED = Question(
         old_state=("s is made of the state before the step: use the new one.", {"old": True}),
     ),
     jax=True,
-    call=_measured(lambda f, inputs: f(inputs)),
+    call=_programs.measured(lambda f, inputs: f(inputs)),
 )
 
 
@@ -182,39 +108,12 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
     return {"ys": ys, "ys_if_hoisted": ys}
 
 
-def _multiplications(eqn):
-    """Those of a matrix product, also where it is written as a product over three axes and a sum; else none."""
-    made = eqn.outvars[0].aval
-    if eqn.primitive.name == "dot_general":
-        (axes, _), _ = eqn.params["dimension_numbers"]
-        return made.size * math.prod(eqn.invars[0].aval.shape[i] for i in axes)
-    return made.size if eqn.primitive.name == "mul" and made.ndim > 2 else 0
-
-
-def _counted(function, inputs):
-    ys, equations = function(inputs), _equations(function, inputs)
-    products = [n for eqn, inside in equations if inside and (n := _multiplications(eqn))]
-    alone = products == [inputs["xs"].shape[1] * inputs["params"].W_hh.size]
-    return {"ys": ys, "ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products)}
-
-
-def _in_the_loop(inputs, answer):
-    """What the loop holds, where that is wrong."""
-    if np.any(answer["ys_if_hoisted"]):
-        return None
-    if not answer["products"]:
-        return "No product is in a loop of JAX's. A Python loop is written out T times: use scan."
-    alone = inputs["xs"].shape[1] * inputs["params"].W_hh.size
-    held = f"products {answer['products']}, multiplications a step {answer['multiplications']}"
-    return f"In the loop: {held}. It should be 1 and {alone}: h @ W_hh alone."
-
-
 HOISTED = Question(
     id="ps4/hoisted",
     title="What need not wait",
     points=3,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
-    reference=_told(_hoisted),
+    reference=_programs.told(_hoisted),
     mistakes=_wrongs(
         _hoisted,
         gate_turned=("The gate is the wrong way round: g_t lets the new state in.", {"turned": True}),
@@ -224,8 +123,8 @@ HOISTED = Question(
         from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
     ),
     jax=True,
-    call=_measured(_counted),
-    hint=_in_the_loop,
+    call=_programs.measured(_programs.counted),
+    hint=_programs.on_the_loop,
 )
 
 
@@ -253,21 +152,12 @@ def _with_cuts(params, xs, targets, cuts, *, stops=lambda cuts: cuts, keep=1, st
     return {"loss": losses.squared_error(ys, targets)} | sums
 
 
-def _by_params(function, inputs):
-    return lambda params: function(inputs | {"params": params})
-
-
-def _gradient(function, inputs):
-    loss, grads = jax.jit(jax.value_and_grad(_by_params(function, inputs)))(inputs["params"])
-    return {"loss": loss} | {name: getattr(grads, name) for name in ("W_xh", "W_hh", "b_h", "h0")}
-
-
 CUTS = Question(
     id="ps4/loss_with_cuts",
     title="Cuts by data",
     points=2,
     cases=_batches(_cut),
-    reference=_told(_with_cuts),
+    reference=_programs.told(_with_cuts),
     mistakes=_wrongs(
         _with_cuts,
         uncut=("No error is stopped: it is the full gradient.", {"stops": np.zeros_like}),
@@ -284,7 +174,7 @@ CUTS = Question(
         outputs=("The output of a cut step is stopped too. Stop the state that enters, alone.", {"heard": np.invert}),
     ),
     jax=True,
-    call=_measured(_gradient),
+    call=_programs.measured(_programs.gradient),
 )
 
 
@@ -308,46 +198,6 @@ def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, h0=1, wei
     return {"loss": loss, "gradient_if_little_is_kept": vector, "gradient_if_no_array_is_large": vector}
 
 
-def _limits(inputs):
-    """How many numbers may be kept, and how many may be in an array of states."""
-    (T, B, _), H = inputs["xs"].shape, inputs["params"].h0.size
-    chunks = -(-T // int(inputs["chunk"]))
-    return 2 * (chunks + 1) * B * H, max((max(inputs["chunk"], chunks) + 1) * B * H, H * H)
-
-
-def _largest(program, H, K):
-    """Of the states, and of the outputs where they are computed or scored."""
-    of_outputs = ("scan", "dot_general", "sub")
-    return max(
-        v.aval.size
-        for eqn, _ in _inner(program)
-        for v in eqn.outvars
-        if v.aval.shape[-1:] == (H,) or (v.aval.shape[-1:] == (K,) and eqn.primitive.name in of_outputs)
-    )
-
-
-def _with_memory(function, inputs):
-    loss, params = _by_params(function, inputs), inputs["params"]
-    program = jax.make_jaxpr(jax.value_and_grad(loss))(params)
-    value, *grads = jax.jit(jaxpr_as_fun(program))(*params)
-    back = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
-    kept, given, chunk = (sum(map(jnp.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
-    used = {"kept": max(kept - given + chunk, 0), "largest": _largest(program, *params.W_hy.shape)}
-    vector = jnp.concatenate([g.ravel() for g in grads])
-    little, small = (vector * (n <= limit) for n, limit in zip(used.values(), _limits(inputs), strict=True))
-    return {"loss": value, "gradient_if_little_is_kept": little, "gradient_if_no_array_is_large": small} | used
-
-
-def _memory(inputs, answer):
-    """What is kept and made, against what may be, where that is too much."""
-    used, limits = [answer["kept"], answer["largest"]], _limits(inputs)
-    if all(n <= limit for n, limit in zip(used, limits, strict=True)):
-        return None
-    numbers = "kept {} (allowed {}), largest array {} (allowed {})".format(*np.ravel([*zip(used, limits, strict=True)]))
-    at = f"T = {len(inputs['xs'])}, chunk = {inputs['chunk']}"
-    return f"{at}: {numbers}. Keep the states between chunks; run `chunk` steps again at a time; score chunk by chunk."
-
-
 CHECKPOINTED = Question(
     id="ps4/checkpointed_loss",
     title="Forget, and run again",
@@ -355,9 +205,9 @@ CHECKPOINTED = Question(
     cases={
         "long chunks": partial(_scored, T=80, B=4, chunk=40),
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
-        "one sequence and a rest": partial(_scored, T=41, B=1, chunk=7),
+        "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
-    reference=_told(_in_pieces),
+    reference=_programs.told(_in_pieces),
     mistakes=_wrongs(
         _in_pieces,
         mean_of_means=("A short rest weighs too much: weigh by length.", {"weigh": lambda n: 1 / n / sum(1 / n)}),
@@ -369,8 +219,8 @@ CHECKPOINTED = Question(
         stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
     ),
     jax=True,
-    call=_measured(_with_memory),
-    hint=_memory,
+    call=_programs.measured(_programs.with_memory),
+    hint=_programs.on_memory,
 )
 
 
@@ -398,7 +248,7 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=2,
     cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
-    reference=_told(_returns),
+    reference=_programs.told(_returns),
     mistakes=_wrongs(
         _returns,
         forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),
@@ -428,7 +278,7 @@ RETURNS = Question(
         loop=("The numbers are right, but fewer than two scans made them.", {"scanned": 0}),
     ),
     jax=True,
-    call=_scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
+    call=_programs.scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
 )
 
 QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)
