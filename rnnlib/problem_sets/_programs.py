@@ -19,7 +19,6 @@ class _Told:
 
 def told(function, **options):
     """Make a reference or a mistake of a function in NumPy."""
-
     return lambda **inputs: _Told(function(**jax.tree.map(np.asarray, inputs), **options))
 
 
@@ -94,7 +93,6 @@ def _multiplications(eqn):
 
 def counted(function, inputs):
     """Outputs; the same if `h @ W_hh` is the only product in a loop; what is in the loops."""
-
     ys, equations = function(inputs), _equations(function, inputs)
     products = [n for eqn, inside in equations if inside and (n := _multiplications(eqn))]
     alone = products == [inputs["xs"].shape[1] * inputs["params"].W_hh.size]
@@ -118,7 +116,6 @@ def _by_params(function, inputs):
 
 def gradient(function, inputs):
     """A loss, and its gradient by the parameters of the recurrence."""
-
     loss, grads = jax.jit(jax.value_and_grad(_by_params(function, inputs)))(inputs["params"])
     return {"loss": loss} | {name: getattr(grads, name) for name in ("W_xh", "W_hh", "b_h", "h0")}
 
@@ -143,7 +140,6 @@ def _largest(program, H, K):
 
 def with_memory(function, inputs):
     """A loss, and its gradient where the limits of memory are kept."""
-
     loss, params = _by_params(function, inputs), inputs["params"]
     program = jax.make_jaxpr(jax.value_and_grad(loss))(params)
     value, *grads = jax.jit(jaxpr_as_fun(program))(*params)
