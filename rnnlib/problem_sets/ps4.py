@@ -6,13 +6,13 @@ import jax
 import numpy as np
 
 from rnnlib import bptt, losses
-from rnnlib.cells import ElmanParams, init_elman
-from rnnlib.problem_sets import _programs
+from rnnlib.problem_sets import programs
+from rnnlib.problem_sets.shared import net
 from rnnlib.questions import Mistake, Question
 
 
 def _wrongs(function, **table):
-    return {name.replace("_", " "): Mistake(_programs.told(function, **o), says) for name, (says, o) in table.items()}
+    return {name.replace("_", " "): Mistake(programs.told(function, **o), says) for name, (says, o) in table.items()}
 
 
 def _batches(draw):
@@ -25,8 +25,7 @@ def _draw(rng, **shapes):
 
 
 def _net(rng, T, B, **shapes):
-    params = ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(3, 5, 4, rng=rng)))
-    return {"params": params} | _draw(rng, xs=(T, B, 3), **shapes)
+    return {"params": net(rng, 3, 5, 4)} | _draw(rng, xs=(T, B, 3), **shapes)
 
 
 def _zeroed(rows):
@@ -43,7 +42,7 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=_programs.told(_change),
+    reference=programs.told(_change),
     mistakes=_wrongs(
         _change,
         state=("It reads y from h_t: take h_t − h_{t-1}. The body has both.", {"seen": lambda hs: hs[1:]}),
@@ -59,7 +58,7 @@ CHANGE = Question(
         loop=("The numbers are right, but no scan made them: a Python loop is written out T times.", {"scanned": 0}),
     ),
     jax=True,
-    call=_programs.scanned("last_if_scanned", "ys"),
+    call=programs.scanned("last_if_scanned", "ys"),
 )
 
 
@@ -80,7 +79,7 @@ TRANSLATED = Question(
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
         for T in (6, 9, 2)
     },
-    reference=_programs.told(_translated),
+    reference=programs.told(_translated),
     mistakes=_wrongs(
         _translated,
         order_of_xs=("Results are in the order of us. Theano keeps the order of work.", {"outs": (-1, -1)}),
@@ -94,7 +93,7 @@ TRANSLATED = Question(
         old_state=("s is made of the state before the step: use the new one.", {"old": True}),
     ),
     jax=True,
-    call=_programs.measured(lambda f, inputs: f(inputs)),
+    call=programs.measured(lambda f, inputs: f(inputs)),
 )
 
 
@@ -113,7 +112,7 @@ HOISTED = Question(
     title="What need not wait",
     points=3,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
-    reference=_programs.told(_hoisted),
+    reference=programs.told(_hoisted),
     mistakes=_wrongs(
         _hoisted,
         gate_turned=("The gate is the wrong way round: g_t lets the new state in.", {"turned": True}),
@@ -123,8 +122,8 @@ HOISTED = Question(
         from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
     ),
     jax=True,
-    call=_programs.measured(_programs.counted),
-    hint=_programs.on_the_loop,
+    call=programs.measured(programs.counted),
+    hint=programs.on_the_loop,
 )
 
 
@@ -157,7 +156,7 @@ CUTS = Question(
     title="Cuts by data",
     points=2,
     cases=_batches(_cut),
-    reference=_programs.told(_with_cuts),
+    reference=programs.told(_with_cuts),
     mistakes=_wrongs(
         _with_cuts,
         uncut=("No error is stopped: it is the full gradient.", {"stops": np.zeros_like}),
@@ -174,7 +173,7 @@ CUTS = Question(
         outputs=("The output of a cut step is stopped too. Stop the state that enters, alone.", {"heard": np.invert}),
     ),
     jax=True,
-    call=_programs.measured(_programs.gradient),
+    call=programs.measured(programs.gradient),
 )
 
 
@@ -207,7 +206,7 @@ CHECKPOINTED = Question(
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
-    reference=_programs.told(_in_pieces),
+    reference=programs.told(_in_pieces),
     mistakes=_wrongs(
         _in_pieces,
         mean_of_means=("A short rest weighs too much: weigh by length.", {"weigh": lambda n: 1 / n / sum(1 / n)}),
@@ -219,8 +218,8 @@ CHECKPOINTED = Question(
         stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
     ),
     jax=True,
-    call=_programs.measured(_programs.with_memory),
-    hint=_programs.on_memory,
+    call=programs.measured(programs.with_memory),
+    hint=programs.on_memory,
 )
 
 
@@ -248,7 +247,7 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=2,
     cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
-    reference=_programs.told(_returns),
+    reference=programs.told(_returns),
     mistakes=_wrongs(
         _returns,
         forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),
@@ -278,7 +277,7 @@ RETURNS = Question(
         loop=("The numbers are right, but fewer than two scans made them.", {"scanned": 0}),
     ),
     jax=True,
-    call=_programs.scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
+    call=programs.scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
 )
 
 QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)
