@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from rnnlib import bptt, losses
+from rnnlib.cells import ElmanParams
 from rnnlib.problem_sets import programs
 from rnnlib.problem_sets.shared import net
 from rnnlib.questions import Mistake, Question
@@ -178,8 +179,7 @@ CUTS = Question(
 
 
 def _scored(rng, T, B, chunk):
-    params = ElmanParams(*(p + 0.1 * rng.standard_normal(p.shape) for p in init_elman(3, 32, 12, rng=rng)))
-    return {"params": params} | _draw(rng, xs=(T, B, 3), targets=(T, B, 12)) | {"chunk": chunk}
+    return {"params": net(rng, 3, 32, 12, scale=0.1)} | _draw(rng, xs=(T, B, 3), targets=(T, B, 12)) | {"chunk": chunk}
 
 
 def _in_pieces(params, xs, targets, chunk, *, cut=False, carried=True, h0=1, weigh=lambda n: 0 * n + 1 / n.size):

@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 
 from rnnlib import cg, curvature, losses
 from rnnlib.cells import ElmanParams, elman_step, init_elman
+from rnnlib.problem_sets.shared import net
 from rnnlib.questions import Mistake, Question
 
 _SHAPES = [np.shape(p) for p in init_elman(2, 4, 3, rng=np.random.default_rng(0))]  # D, H, K
@@ -64,9 +65,12 @@ class _System(NamedTuple):  # what `product` is made of
 
 
 def _problem(rng, T=3, B=2, scored=True):
-    params = [p + 0.5 * rng.standard_normal(p.shape) for p in init_elman(2, 4, 3, rng=rng)]
-    theta, xs, weights = np.concatenate([p.ravel() for p in params]), rng.standard_normal((T, B, 2)), (T, B)
-    targets, weights = rng.integers(3, size=(T, B)), rng.uniform(0.2, 1.5, size=(T, B))
+    theta = np.concatenate([p.ravel() for p in net(rng, 2, 4, 3, scale=0.5)])
+    xs, targets, weights = (
+        rng.standard_normal((T, B, 2)),
+        rng.integers(3, size=(T, B)),
+        rng.uniform(0.2, 1.5, size=(T, B)),
+    )
     given = {"theta": theta, "v": rng.standard_normal(theta.size)}
     if scored:
         return {"objective": _Scored(xs, targets, weights)} | given

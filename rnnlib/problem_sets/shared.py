@@ -24,6 +24,6 @@ def sizes(rng: np.random.Generator, count: int, *, apart_from: Collection[int] =
     return rng.choice([n for n in range(3, 9) if n not in apart_from], size=count, replace=False).tolist()
 
 
-def net(rng: np.random.Generator, D: int, H: int, K: int, **options) -> ElmanParams:
-    """Draw an Elman net, no array of it zero."""
-    return ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng, **options)))
+def net(rng: np.random.Generator, D: int, H: int, K: int, *, scale: float = 0.3, gain: float = 1.0) -> ElmanParams:
+    """Draw an Elman net, no array of it zero: a usual start, and normal numbers of this scale on top."""
+    return ElmanParams(*(p + scale * rng.standard_normal(p.shape) for p in init_elman(D, H, K, rng=rng, gain=gain)))
