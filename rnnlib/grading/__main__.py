@@ -29,6 +29,9 @@ def _parser():
     parser.add_argument("assignments", nargs="*", help="such as ps2_backward; all without")
     parser.add_argument("--course", default=".", help="the folder that holds notebooks/assignments")
     parser.add_argument("--dask", metavar="ADDRESS", help="run submissions on a Dask cluster, such as tcp://host:8786")
+    parser.add_argument(
+        "--again", metavar="STUDENT", nargs="+", default=(), help="throw their stored gradings away first"
+    )
     parser.add_argument("--without-sandbox", action="store_true", help="run code that you trust as your own")
     return parser
 
@@ -45,7 +48,9 @@ def _grade(root, asked):
     if asked.without_sandbox:
         yield "WARNING: without a sandbox, a submission can read and change whatever you can: your files and the gradebook."
     with _cluster(asked.dask) as executor:
-        graded = course.grade(root, asked.assignments or None, executor=executor, sandboxed=not asked.without_sandbox)
+        graded = course.grade(
+            root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox
+        )
     yield from _told(graded, "graded")
 
 

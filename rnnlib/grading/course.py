@@ -1,11 +1,13 @@
 """A course on disk: its folders, and what is done with all problem sets at once: release, grade, feedback, grades."""
 
 import os
+import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from rnnlib.grading import grader, records, seed, submission
 from rnnlib.grading.sandbox import USUAL, Limits, require_sandbox
 
 SOURCE, RELEASE, LEARNERS = "notebooks/assignments", "build/release", "notebooks/problem_sets"
+STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
 
 
 class Submission(NamedTuple):
@@ -102,25 +105,37 @@ def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
 
 
 def submissions(root: Path, assignments: list[str] | None = None) -> Iterator[Submission]:
-    """List what lies in course/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb, for assignments that were released.
+    """List what lies in course/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb.
 
     Args:
         root: the course.
         assignments: their names; None for all.
 
     Yields:
-        The submissions, by student.
+        The submissions, by student, with a note where one can't be graded as it lies there.
     """
     for folder in sorted((root / "course" / "submitted").glob("*/*")):
-        name = folder.name
-        if (root / RELEASE / name).is_dir() and (assignments is None or name in assignments):
-            yield Submission(folder.parent.name, name, folder / f"{name}.ipynb")
+        student, name = folder.parent.name, folder.name
+        if assignments is None or name in assignments:
+            yield Submission(student, name, folder / f"{name}.ipynb", _in_the_way(root, folder))
+
+
+def _in_the_way(root, folder):
+    """Why a submission can't be graded as it lies there."""
+    if not STUDENT.fullmatch(folder.parent.name):
+        return "a student's folder is named with letters, digits, spaces and . _ - + ' @, a letter or digit first: rename it"
+    if not (root / RELEASE / folder.name).is_dir():
+        return f"no set of this name is in {RELEASE}: rename the folder, or run `make release`"
+    if any(path.is_symlink() for path in (folder.parent, folder, *folder.rglob("*"))):
+        return "it holds a link"
+    return ""
 
 
 def grade(
     root: Path,
     assignments: list[str] | None = None,
     *,
+    again: Collection[str] = (),
     executor: Executor | None = None,
     limits: Limits = USUAL,
     sandboxed: bool = True,
@@ -132,6 +147,7 @@ def grade(
     Args:
         root: the course.
         assignments: their names; None for all.
+        again: students whose stored gradings are thrown away first.
         executor: where submissions run, such as a Dask client's `get_executor()`; None for the cores of this machine.
         limits: of each submission.
         sandboxed: see `sandbox.Pupil`.
@@ -140,16 +156,21 @@ def grade(
         Every submission, with a note where it could not be graded.
 
     Raises:
-        RuntimeError: there is no seed, no sandbox, or a gradebook without these assignments.
+        RuntimeError: there is no seed, no sandbox, or no gradebook that knows these assignments and can be read.
     """
     dice, jobs, results = seed.secret(), {}, []
     if sandboxed:
         require_sandbox()
     for one in submissions(root, assignments):
         try:
+            if one.note:
+                raise ValueError(one.note)
             jobs[one] = grader.job(_restored(root, one), dice)
-        except ValueError as error:
-            results.append(one._replace(note=str(error)))
+        except Exception as error:  # whatever somebody made of a notebook, the others are graded
+            results.append(one._replace(note=str(error) or type(error).__name__))
+        if one.student in again:
+            for path in (_record_of(root, one), _autograded(root, one)):
+                path.unlink(missing_ok=True)
     if unknown := {one.assignment for one in jobs} - _booked_sets(root):
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
@@ -173,11 +194,11 @@ def feedback(root: Path, assignments: list[str] | None = None) -> list[Submissio
     """
     nbgrader, results = _nbgrader(root), []
     for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
-        if not (root / "course" / "autograded" / one.student / one.assignment).exists():
-            results.append(one._replace(note="not graded yet"))
+        if one.note or not _autograded(root, one).exists():
+            results.append(one._replace(note=one.note or "not graded yet"))
             continue
         answer = nbgrader.generate_feedback(one.assignment, one.student)
-        results.append(one._replace(note="" if answer["success"] else answer["error"][-300:]))
+        results.append(one._replace(note="" if answer["success"] else _cause(answer)))
     return results
 
 
@@ -210,10 +231,10 @@ def _run(root, jobs, submit):
     try:
         for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
             one = futures[future]
-            if error := future.exception():
-                yield one, error
-            else:
+            try:
                 records.save(_record_of(root, one), new[one].key, future.result())
+            except Exception as error:
+                yield one, error
     finally:
         for future in futures:
             future.cancel()
@@ -223,21 +244,39 @@ def _record_of(root, one):
     return root / "course" / "records" / one.student / f"{one.assignment}.json"
 
 
+def _autograded(root, one):
+    return root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
+
+
 def _booked_sets(root):
     """The assignments of the gradebook."""
-    with _nbgrader(root).gradebook as gradebook:
-        return {assignment.name for assignment in gradebook.assignments}
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with _nbgrader(root).gradebook as gradebook:
+            return {assignment.name for assignment in gradebook.assignments}
+    except SQLAlchemyError as error:
+        raise RuntimeError(
+            f"grade: the gradebook can't be read: {error.args[0]}. Is formgrader busy with it? Close that, and run again."
+        ) from error
 
 
 def _booked(nbgrader, root, one, key):
     """Let nbgrader put a grading into the gradebook, unless it has."""
-    path = root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
-    if path.exists() and nbformat.read(path, as_version=4).metadata.get("graded") == key:
-        return one
+    with suppress(Exception):  # none yet, or half of one: it is made anew
+        if nbformat.read(_autograded(root, one), as_version=4).metadata.get("graded") == key:
+            return one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models
         answer = nbgrader.autograde(one.assignment, one.student)
-    return one._replace(note="" if answer["success"] else answer.get("log", "")[-300:])
+    return one._replace(note="" if answer["success"] else _cause(answer))
+
+
+def _cause(answer):
+    """What nbgrader says went wrong: the last line of its log that names an error."""
+    lines = (answer.get("error") or answer.get("log") or "").strip().splitlines()
+    named = [line for line in lines if re.match(r"\s*[\w.]*(Error|Exception)\b.*:", line)]
+    return (named or lines or ["nbgrader failed, and does not say why"])[-1].strip()[:300]
 
 
 def _nbgrader(root, sandboxed=True):

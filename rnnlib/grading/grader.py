@@ -2,11 +2,14 @@
 
 import ast
 import hashlib
+import json
 import time
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnlib.answers import Answer
-from rnnlib.grading.sandbox import USUAL, Limits, LostError, Pupil
+from rnnlib.grading.sandbox import MIB, USUAL, Limits, LostError, Pupil
 from rnnlib.questions import load
 from rnnlib.verdicts import Verdict
 
@@ -27,8 +30,17 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The same for the same cells and the same seed."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        """The same for the same cells, the same seed and the same Questions."""
+        return hashlib.sha256(repr((self, _edition())).encode()).hexdigest()
+
+
+@cache
+def _edition():
+    """The sources of rnnlib, on which every verdict depends."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def job(notebook: Any, secret: str) -> Job:
@@ -63,7 +75,7 @@ def grade(job: Job, limits: Limits = USUAL, sandboxed: bool = True) -> list[list
     Returns:
         For each step its outputs, as a notebook stores them; those of a Question are the verdict and the points.
     """
-    done, lost, until = {}, set(), time.monotonic() + limits.total
+    done, lost, until, room = {}, set(), time.monotonic() + limits.total, limits.output * MIB
     while any(step.question and i not in done for i, step in enumerate(job.steps)):
         with Pupil(limits, sandboxed=sandboxed) as pupil:
             for i, step in enumerate(job.steps):
@@ -72,7 +84,10 @@ def grade(job: Job, limits: Limits = USUAL, sandboxed: bool = True) -> list[list
                 over = (
                     f"All its cells and answers took more than {limits.total:g} s." if time.monotonic() > until else ""
                 )
-                done[i], why = _asked(pupil, step, job.seed, over) if step.question else _ran(pupil, step, over)
+                done[i], why = _judged(pupil, step, job.seed, over) if step.question else _ran(pupil, step, over)
+                room -= len(json.dumps(done[i]))
+                if room < 0 and not step.question:
+                    done[i] = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
                 if why and not over:
                     lost.add(i)
                     break
@@ -99,7 +114,7 @@ def _ran(pupil, step, over):
         return [_stream(f"{error} This cell was left out.")], str(error)
 
 
-def _asked(pupil, step, seed, over):
+def _judged(pupil, step, seed, over):
     """A Question's verdict as outputs, and why the pupil is lost where it is."""
     question, why = load(step.question), over
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from rnnlib.grading import wire
 
-SHOWN = 20_000  # characters of text kept of a cell
+SHOWN = 20_000  # characters of a text that are kept
 SHAPED = {"text/plain", "image/png"}  # nothing that a browser would run
 
 
@@ -35,12 +35,17 @@ def main() -> None:
         told.flush()
 
 
+def cut(text: str) -> str:
+    """Shorten what a cell shows, and make it text that can be stored."""
+    shown = text[:SHOWN].encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
+    return shown + ("\n... (cut off)" if len(text) > SHOWN else "")
+
+
 def _receive(stream):
     head = stream.read(wire.HEAD.size)
     if len(head) < wire.HEAD.size:
         return None
-    text, raw = map(stream.read, wire.HEAD.unpack(head))
-    return wire.decode(text, raw, classes=True)
+    return wire.decode(head + stream.read(sum(wire.HEAD.unpack(head))), classes=True)
 
 
 def _limit(limits):
@@ -70,7 +75,7 @@ def _ran(shell, message):
     with capture_output() as captured:
         shell.run_cell(message["source"])
     outputs = [
-        {"output_type": "stream", "name": name, "text": text[:SHOWN] + ("\n... (cut off)" if len(text) > SHOWN else "")}
+        {"output_type": "stream", "name": name, "text": cut(text)}
         for name, text in (("stdout", captured.stdout), ("stderr", captured.stderr))
         if text
     ]

@@ -1,6 +1,7 @@
 """Gradings that are done, each in a file of its own: a run that was killed goes on where it was."""
 
 import json
+import tempfile
 from pathlib import Path
 
 
@@ -18,7 +19,7 @@ def load(path: Path, key: str) -> list | None:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return stored["outputs"] if stored.get("key") == key else None
+    return stored["outputs"] if isinstance(stored, dict) and stored.get("key") == key else None
 
 
 def save(path: Path, key: str, outputs: list) -> None:
@@ -30,6 +31,6 @@ def save(path: Path, key: str, outputs: list) -> None:
         outputs: what `grader.grade` gave.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"key": key, "outputs": outputs}), encoding="utf-8")
-    part.replace(path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
+        json.dump({"key": key, "outputs": outputs}, part)
+    Path(part.name).replace(path)

@@ -20,9 +20,13 @@ import psutil
 
 from rnnlib.answers import Answer, plain
 from rnnlib.grading import wire
+from rnnlib.grading.pupil import cut
+from rnnlib.grading.submission import BASE64
 
 POLL = 0.05  # seconds between two looks at a pupil's processes
+GRACE = 5.0  # seconds more for an answer that is on its way
 MIB = 2**20
+SHARED = 64  # MiB of /dev/shm
 
 
 class Limits(NamedTuple):
@@ -101,8 +105,8 @@ class Pupil:
         Raises:
             LostError: it ran too long, took too much, or ended the process.
         """
-        reply = self._asked({"source": source}, self.limits.cell)
-        return [output for output in reply.get("outputs", ()) if _harmless(output)]
+        outputs = self._asked({"source": source}, self.limits.cell).get("outputs")
+        return [output for output in map(_taken, outputs if isinstance(outputs, list) else ()) if output]
 
     def answer(self, question: str, name: str, inputs: dict[str, Any]) -> Answer:
         """Call a learner's function with the inputs of a Question.
@@ -130,9 +134,8 @@ class Pupil:
     def _asked(self, message, seconds):
         until = time.monotonic() + seconds
         self._send(wire.encode(message), until, seconds)
-        text, raw = self._received(until, seconds)
         try:
-            reply = wire.decode(text, raw)
+            reply = wire.decode(self._received(until, seconds))
         except wire.BrokenFrameError as error:
             raise LostError("What came back could not be read.") from error
         if not isinstance(reply, dict):
@@ -152,8 +155,9 @@ class Pupil:
     def _received(self, until, seconds):
         fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
         while len(data) < wanted:
-            self._watch(until, seconds)
-            if not select.select([fd], [], [], POLL)[0]:
+            waiting = select.select([fd], [], [], 0)[0]
+            self._watch(until + GRACE * bool(waiting), seconds)  # what has come is read, however late the reader is
+            if not waiting and not select.select([fd], [], [], POLL)[0]:
                 continue
             chunk = os.read(fd, min(MIB, wanted - len(data)))
             if not chunk:
@@ -164,8 +168,7 @@ class Pupil:
                 if sum(sizes) > self.limits.output * MIB:
                     raise LostError(f"It sent back more than {self.limits.output} MiB.")
                 wanted += sum(sizes)
-        start = wire.HEAD.size
-        return bytes(data[start : start + sizes[0]]), bytes(data[start + sizes[0] :])
+        return bytes(data)
 
     def _watch(self, until, seconds):
         """Raise `LostError` for a pupil that takes too long or too much."""
@@ -174,10 +177,7 @@ class Pupil:
         family = self._family()
         if len(family) > self.limits.processes:
             raise LostError(f"It started more than {self.limits.processes} processes.")
-        held = 0
-        for process in family:
-            with suppress(psutil.Error):
-                held += process.memory_info().rss
+        held = _held(family)
         if held > self.limits.memory * MIB:
             raise LostError(f"It used more than {self.limits.memory} MiB of memory.")
 
@@ -186,6 +186,20 @@ class Pupil:
             first = psutil.Process(self._process.pid)
             return [first, *first.children(recursive=True)]
         return []
+
+
+def _held(family):
+    """Bytes of memory of all processes: resident, and files that are memory and have no name."""
+    held, files = 0, {}
+    for process in family:
+        with suppress(psutil.Error, OSError):
+            held += process.memory_info().rss
+            for entry in os.scandir(f"/proc/{process.pid}/fd"):
+                with suppress(OSError):
+                    if os.readlink(entry.path).startswith("/memfd:"):
+                        found = entry.stat()
+                        files[found.st_ino] = 512 * found.st_blocks
+    return held + sum(files.values())
 
 
 @cache
@@ -221,6 +235,7 @@ def _command(limits, folder, sandboxed):
         "RLIMIT_CPU": int(limits.total) * 4,
         "RLIMIT_FSIZE": limits.files * MIB,
         "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": 256,
         "RLIMIT_NPROC": 4096,  # of a user, threads included; root has none, and is watched alone
     }
     pupil = [sys.executable, "-m", "rnnlib.grading.pupil", json.dumps(kernel)]
@@ -228,6 +243,7 @@ def _command(limits, folder, sandboxed):
         return pupil
     settings = [part for item in _environment("/tmp", True).items() for part in ("--setenv", *item)]
     own = ["--size", str(limits.files * MIB), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    own += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*_BOX, *settings, *_mounts(), *own, *pupil]
 
 
@@ -244,7 +260,7 @@ def _mounts():
             mounts += ["--symlink", os.readlink(path), path]
         elif Path(path).exists():
             mounts += ["--ro-bind", path, path]
-    return [*mounts, "--proc", "/proc", "--dev", "/dev"]
+    return [*mounts, "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
 
 
 def _environment(folder, sandboxed):
@@ -263,20 +279,16 @@ def _environment(folder, sandboxed):
     }
 
 
-def _harmless(output):
-    """Whether an output is what `pupil` makes: text, or a picture that is base64 and nothing else."""
-    import base64
-    import binascii
-
+def _taken(output):
+    """Of an output what `pupil` makes, made anew: text, or a picture that is base64 and nothing else. None where there is neither."""
     if not isinstance(output, dict):
-        return False
-    if output.get("output_type") == "stream":
-        return set(output) == {"output_type", "name", "text"} and isinstance(output["text"], str)
-    data = output.get("data")
-    if output.get("output_type") != "display_data" or not isinstance(data, dict) or output.get("metadata") != {}:
-        return False
-    try:
-        base64.b64decode(data.get("image/png", ""), validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        return False
-    return set(data) <= {"text/plain", "image/png"} and isinstance(data.get("text/plain", ""), str)
+        return None
+    name, text, data = output.get("name"), output.get("text"), output.get("data")
+    if output.get("output_type") == "stream" and name in ("stdout", "stderr") and isinstance(text, str):
+        return {"output_type": "stream", "name": name, "text": cut(text)}
+    if output.get("output_type") != "display_data" or not isinstance(data, dict):
+        return None
+    kept = {"text/plain": cut(data["text/plain"])} if isinstance(data.get("text/plain"), str) else {}
+    if isinstance(picture := data.get("image/png"), str) and BASE64.fullmatch(picture):
+        kept["image/png"] = picture
+    return {"output_type": "display_data", "data": kept, "metadata": {}} if kept else None

@@ -2,7 +2,11 @@
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+LEAST = 16  # characters: fewer could be tried out
 
 
 def secret() -> str:
@@ -12,13 +16,17 @@ def secret() -> str:
         The seed.
 
     Raises:
-        RuntimeError: there is none yet.
+        RuntimeError: there is none yet, or one that could be guessed.
     """
     if "RNN_COURSE_SEED" in os.environ:
-        return os.environ["RNN_COURSE_SEED"]
-    if not where().exists():
+        found, place = os.environ["RNN_COURSE_SEED"], "in RNN_COURSE_SEED"
+    elif where().exists():
+        found, place = where().read_text().strip(), f"in {where()}"
+    else:
         raise RuntimeError(f"grading: there is no secret seed at {where()}. Make one with: make course-seed")
-    return where().read_text().strip()
+    if len(found) < LEAST:
+        raise RuntimeError(f"grading: the secret seed {place} has {len(found)} characters; it needs {LEAST} or more.")
+    return found
 
 
 def where() -> Path:
@@ -36,6 +44,9 @@ def make() -> Path:
     path = where()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # that its owner alone can read
             file.write(secrets.token_hex(32))
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
     return path

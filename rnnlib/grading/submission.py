@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 LARGEST = 20 * 2**20  # bytes of a notebook
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
+ATTACHED = re.compile(r"\]\(attachment:([^)]*)\)")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
@@ -78,15 +79,19 @@ def restored(release: Any, submitted: Any) -> Any:
 def _name(cell):
     """What a cell is known by: its grade_id, else its id."""
     info = cell.metadata.get("nbgrader")
-    return (info.get("grade_id") if isinstance(info, dict) else None) or cell.get("id")
+    name = (info.get("grade_id") if isinstance(info, dict) else None) or cell.get("id")
+    return name if isinstance(name, str) else None
 
 
 def _harmless(cell, theirs):
     """A cell with the source of the learner's, and its pictures."""
-    cell.source = theirs.source
+    cell.source = theirs.source.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
     if cell.cell_type == "markdown":
-        cell.source = LINK.sub("] ", TAG.sub("&lt;", theirs.source))
-        cell.attachments = dict(_pictures(theirs.get("attachments")))
+        kept = cell.attachments = dict(_pictures(theirs.get("attachments")))
+        source = LINK.sub("] ", TAG.sub("&lt;", cell.source))
+        cell.source = ATTACHED.sub(
+            lambda link: link[0] if link[1] in kept else "] (a picture that is not here)", source
+        )
     return cell
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 HEAD = struct.Struct(">QQ")
+MOST = 10_000  # values in a frame: reading more would take the reader long
 DTYPES = {
     np.dtype(name).str for name in ("?", *(f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8")
 }
@@ -39,12 +40,11 @@ def encode(value: Any) -> bytes:
     return HEAD.pack(len(text), sum(map(len, blocks))) + text + b"".join(blocks)
 
 
-def decode(text: bytes, raw: bytes, *, classes: bool = False) -> Any:
+def decode(frame: bytes, *, classes: bool = False) -> Any:
     """Read what `encode` wrote.
 
     Args:
-        text: the JSON part.
-        raw: the arrays.
+        frame: the bytes.
         classes: whether NamedTuples are made again; dicts otherwise. Only for frames of a process that is trusted.
 
     Returns:
@@ -55,23 +55,19 @@ def decode(text: bytes, raw: bytes, *, classes: bool = False) -> Any:
 
     Example:
         >>> frame = encode({"xs": np.arange(3.0), "window": 2})
-        >>> decode(*split(frame))
+        >>> decode(frame)
         {'xs': array([0., 1., 2.]), 'window': 2}
     """
     try:
+        size, _ = HEAD.unpack_from(frame)
+        text, raw = frame[HEAD.size : HEAD.size + size], frame[HEAD.size + size :]
         reader = _Reader(raw, classes)
         value = reader.built(json.loads(text))
         if reader.at != len(raw):
             raise ValueError(f"{len(raw) - reader.at} bytes are nobody's")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise BrokenFrameError(f"wire: not a frame: {type(error).__name__}") from error
     return value
-
-
-def split(frame: bytes) -> tuple[bytes, bytes]:
-    """Divide a whole frame into its JSON and its arrays."""
-    size, _ = HEAD.unpack_from(frame)
-    return frame[HEAD.size : HEAD.size + size], frame[HEAD.size + size :]
 
 
 def _described(value, blocks):
@@ -94,9 +90,12 @@ def _described(value, blocks):
 
 class _Reader:
     def __init__(self, raw, classes):
-        self.raw, self.classes, self.at = raw, classes, 0
+        self.raw, self.classes, self.at, self.left = raw, classes, 0, MOST
 
     def built(self, node):
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"more than {MOST} values")
         if not isinstance(node, dict):
             return node
         if "dtype" in node:
@@ -111,7 +110,7 @@ class _Reader:
         return {"list": list, "tuple": tuple}[kind](self.built(item) for item in content)
 
     def array(self, dtype, shape):
-        if dtype not in DTYPES or not all(type(n) is int and n >= 0 for n in shape):
+        if dtype not in DTYPES or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
             raise ValueError(f"no array: {dtype!r} {shape!r}")
         dtype = np.dtype(dtype)
         start, self.at = self.at, self.at + math.prod(shape) * dtype.itemsize

@@ -64,6 +64,13 @@ def _scripts(notebook):
             one.source = evil
 
 
+def _odd_metadata(notebook):
+    notebook.cells[2].metadata = {"nbgrader": {"grade_id": ["x"]}}
+    notebook.cells[3].metadata = {"nbgrader": [], "tags": 5}
+    notebook.metadata = {"kernelspec": {"name": "bash", "display_name": "x"}, "celltoolbar": [1]}
+    notebook.cells.append(new_markdown_cell("![a picture](attachment:gone.gif) and half a character \ud800"))
+
+
 ALWAYS_EQUAL = """
 class Agreeable(np.ndarray):
     __eq__ = __le__ = __lt__ = lambda self, other: True
@@ -102,6 +109,47 @@ for fd in range(3, 30):
         os.write(fd, frame * 20)
     except OSError:
         pass
+"""
+ODD_FRAMES = """
+import json, os
+from rnnlib.grading import wire
+texts = [{"dtype": "<f8", "shape": [10**4200] * 800},
+         {"dict": {"outputs": {"list": [1] * 100_000}}},
+         {"dict": {"outputs": 5}},
+         {"dict": {"outputs": {"list": [{"dict": {"output_type": "stream", "name": 5, "text": "x"}}]}}},
+         {"dict": {"outputs": {"list": [{"dict": {"output_type": {"dtype": "<f8", "shape": [0]}}}]}}}]
+for text in [json.dumps(text).encode() for text in texts]:
+    for fd in range(3, 30):
+        try:
+            if "pipe" in os.readlink(f"/proc/self/fd/{fd}"):
+                os.write(fd, wire.HEAD.pack(len(text), 0) + text)
+        except OSError:
+            pass
+"""
+MUCH_SHOWN = """
+from IPython.display import display
+for i in range(700):
+    display({"text/plain": "x" * 15_000}, raw=True)
+print(chr(0xD800), "half a character")
+"""
+HIDDEN_MEMORY = """
+import os
+hidden = [os.memfd_create(str(i)) for i in range(8)]
+for fd in hidden:
+    os.write(fd, bytes(200_000_000))
+import time; time.sleep(5)
+"""
+FULL_DISK = """
+import os
+wrote = 0
+for path in ("/dev/shm/x", "/dev/x", "/x", "/proc/sys/vm/overcommit_memory", "/tmp/x"):
+    try:
+        with open(path, "wb") as file:
+            for _ in range(2000):
+                wrote += file.write(bytes(2**20))
+    except OSError as error:
+        print(path, type(error).__name__)
+print("wrote", wrote < 400 * 2**20)
 """
 SPY = """
 import glob, os, pathlib, subprocess
@@ -191,6 +239,11 @@ def submissions(**places: str) -> dict[str, Submission]:
         "transformer": Submission(cell(TRANSFORMER), **stub),
         "hook": Submission(cell(HOOK), **stub),
         "forged-frames": Submission(cell(FORGED), **stub),
+        "odd-frames": Submission(cell(ODD_FRAMES), **stub),
+        "odd-metadata": Submission(_odd_metadata, says="a picture that is not here"),
+        "much-shown": Submission(lambda notebook: [cell(MUCH_SHOWN)(notebook) for _ in range(3)], says="Not shown"),
+        "hidden-memory": Submission(cell(HIDDEN_MEMORY), says="more than 1024 MiB of memory"),
+        "full-disk": Submission(cell(FULL_DISK), says="wrote True"),
         "spy": Submission(cell(SPY.format(**places)), **stub),
         "wrecker": Submission(cell(WRECKER.format(**places)), **stub),
         "pickle": Submission(answer(readout_answer=PICKLE.format(**places)), **stub),

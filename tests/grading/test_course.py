@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.grading import course, grader, sandbox
+from rnnlib.grading import course, grader, sandbox, seed
 from rnnlib.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.grading.attacks import ALL, submissions
@@ -34,26 +34,26 @@ def need_sandbox():
 def environment(tmp_path_factory):
     """The secret in a file, and the problem set cut down to its answers and checks."""
     with pytest.MonkeyPatch.context() as patch:
-        root, seed = tmp_path_factory.mktemp("course"), tmp_path_factory.mktemp("home") / "seed"
-        seed.write_text(SECRET)
+        root, secret = tmp_path_factory.mktemp("course"), tmp_path_factory.mktemp("home") / "seed"
+        secret.write_text(SECRET)
         patch.delenv("RNN_COURSE_SEED", raising=False)
-        patch.setenv("RNN_COURSE_SEED_FILE", str(seed))
+        patch.setenv("RNN_COURSE_SEED_FILE", str(secret))
         source = nbformat.read(ROOT / course.SOURCE / NAME / f"{NAME}.ipynb", as_version=4)
         source.cells = [c for c in source.cells if c.id == "imports" or c.id.endswith(("-answer", "-check"))]
         path = root / course.SOURCE / NAME / f"{NAME}.ipynb"
         path.parent.mkdir(parents=True)
         nbformat.write(source, path)
-        yield root, seed, source
+        yield root, secret, source
 
 
 @pytest.fixture(scope="module")
 def graded(environment):
     """Everybody's submission, graded."""
     need_sandbox()
-    root, seed, source = environment
+    root, secret, source = environment
     (released,) = course.release(root)
     places = {
-        "seed": str(seed),
+        "seed": str(secret),
         "gradebook": str(root / "course" / "gradebook.db"),
         "source": str(root / course.SOURCE),
         "course": str(root),
@@ -118,6 +118,31 @@ def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, mon
     nbformat.write(nbformat.v4.new_notebook(), release)
     hand_in(tmp_path, "early", release.read_text())
     with pytest.raises(RuntimeError, match=r"the gradebook does not know ps2_backward. Run `make release` first"):
+        course.grade(tmp_path)
+
+
+def test_what_lies_in_the_wrong_place_is_told(tmp_path):
+    (tmp_path / course.RELEASE / NAME).mkdir(parents=True)
+    hand_in(tmp_path, "ada", "{}")
+    hand_in(tmp_path, "Doe, Jane", "{}")
+    hand_in(tmp_path, "=1+1", "{}")
+    hand_in(tmp_path, "linked", "{}")
+    (tmp_path / "course/submitted/linked" / NAME / "data.txt").symlink_to("/etc/hostname")
+    (tmp_path / "course/submitted/ada/PS2_backward").mkdir()
+    notes = {(one.student, one.assignment): one.note for one in course.submissions(tmp_path)}
+    assert notes["ada", NAME] == ""
+    assert "rename it" in notes["Doe, Jane", NAME]
+    assert "rename it" in notes["=1+1", NAME]
+    assert notes["linked", NAME] == "it holds a link"
+    assert "no set of this name" in notes["ada", "PS2_backward"]
+
+
+def test_a_locked_gradebook_says_what_to_do(tmp_path, monkeypatch):
+    need_sandbox()
+    monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "gradebook.db").write_text("no database" * 100)
+    with pytest.raises(RuntimeError, match=r"the gradebook can't be read: .*Is formgrader busy"):
         course.grade(tmp_path)
 
 
@@ -189,6 +214,24 @@ def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(gr
     assert scores(root) == before | {"late": 0.0}
 
 
+def test_one_student_can_be_graded_again(graded, monkeypatch):
+    root, _, _ = graded
+    before, asked, grade = scores(root), [], grader.grade
+    monkeypatch.setattr(grader, "grade", lambda job, **options: asked.append(job) or grade(job, **options))
+    course.grade(root, again=["half"], limits=LIMITS)
+    assert len(asked) == 1
+    assert scores(root) == before
+
+
+def test_half_written_files_are_made_anew(graded):
+    root, _, _ = graded
+    before = scores(root)
+    (root / "course" / "autograded" / "half" / NAME / f"{NAME}.ipynb").write_text('{"cells": [')
+    (root / "course" / "records" / "perfect" / f"{NAME}.json").write_text("[]")
+    assert not [one for one in course.grade(root, limits=LIMITS) if one.student in ("half", "perfect") and one.note]
+    assert scores(root) == before
+
+
 def test_grades_are_exported(graded):
     root, everybody, _ = graded
     lines = course.grades(root).read_text().splitlines()
@@ -236,3 +279,17 @@ def test_without_a_seed_it_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("RNN_COURSE_SEED_FILE", str(tmp_path / "seed"))
     with pytest.raises(RuntimeError, match=r"no secret seed at .*make course-seed"):
         course.grade(tmp_path)
+
+
+@pytest.mark.parametrize("weak", ["", "abc"])
+def test_a_seed_that_could_be_guessed_is_refused(tmp_path, monkeypatch, weak):
+    monkeypatch.delenv("RNN_COURSE_SEED", raising=False)
+    monkeypatch.setenv("RNN_COURSE_SEED_FILE", str(tmp_path / "seed"))
+    (tmp_path / "seed").write_text(weak)
+    with pytest.raises(RuntimeError, match=rf"has {len(weak)} characters; it needs 16"):
+        course.grade(tmp_path)
+    (tmp_path / "seed").unlink()
+    made = seed.make()
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert len(seed.secret()) == 64
+    assert seed.make().read_text() == seed.secret()

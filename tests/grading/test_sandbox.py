@@ -119,8 +119,10 @@ def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
 
 def test_what_is_shown_can_run_nowhere():
     good = {"output_type": "display_data", "data": {"text/plain": "x", "image/png": "aGk="}, "metadata": {}}
-    assert sandbox._harmless(good)
+    assert sandbox._taken(good) == good
+    assert sandbox._taken(good | {"data": good["data"] | {"text/html": "<b>"}}) == good
     for bad in ({"text/html": "<b>"}, {"image/png": '"><script>'}, {"image/png": 3}, {"text/plain": ["x"]}):
-        assert not sandbox._harmless(good | {"data": bad})
-    assert not sandbox._harmless(good | {"output_type": "execute_result"})
-    assert not sandbox._harmless(np.zeros(3))
+        assert not sandbox._taken(good | {"data": bad})
+    assert not sandbox._taken(good | {"output_type": "execute_result"})
+    assert not sandbox._taken({"output_type": "stream", "name": "<script>", "text": "x"})
+    assert not sandbox._taken(np.zeros(3))

@@ -82,7 +82,9 @@ def test_outputs_are_dropped(release):
         ("[x](javascript:alert(1))", "[x] (javascript:alert(1))"),
         ("[x](&#106;avascript:alert(1))", "[x] (&#106;avascript:alert(1))"),
         ("[x]: javascript:alert(1)", "[x] : javascript:alert(1)"),
-        ("[x](https://example.org) ![p](attachment:p.png)", "[x](https://example.org) ![p](attachment:p.png)"),
+        ("[x](https://example.org)", "[x](https://example.org)"),
+        ("![p](attachment:p.gif)", "![p] (a picture that is not here)"),
+        ("a\ud800b", "a?b"),
     ],
 )
 def test_markdown_loses_what_a_browser_would_run(release, written, kept):
@@ -95,7 +97,10 @@ def test_pasted_pictures_stay(release):
     handed_in = copy(release)
     good, bad = {"image/png": "aGVsbG8="}, {"image/svg+xml": "<svg onload=alert(1)>"}
     handed_in.cells[4].attachments = {"good.png": good, "bad.svg": bad, "odd.png": {"image/png": '"><script>'}}
-    assert submission.restored(release, handed_in).cells[4].attachments == {"good.png": good}
+    handed_in.cells[4].source = "![p](attachment:good.png) ![p](attachment:bad.svg)"
+    kept = submission.restored(release, handed_in).cells[4]
+    assert kept.attachments == {"good.png": good}
+    assert kept.source == "![p](attachment:good.png) ![p] (a picture that is not here)"
 
 
 @pytest.mark.parametrize(
