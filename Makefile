@@ -20,7 +20,7 @@ lab: build/release/ready  ## open the course in JupyterLab (LAB_ARGS="--no-brows
 	$(BIN)/jupyter-lab $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: check      ## every check: lint, unit tests, every chapter, the browser
-	$(BIN)/python -m pytest tests -m browser
+	$(BIN)/python -m pytest tests -m browser -n 2
 
 check: .venv/ready  ## every check but the browser's
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from rnnlib.grading import course
+from rnnlib.grading import carrier
 
-get_config().merge(course.config(Path(__file__).parent))
+get_config().merge(carrier.config(Path(__file__).parent))

@@ -2,12 +2,14 @@
 
     wire          values to bytes and back, without pickle
     pupil         the process that holds the learner's code: runs cells, calls functions, trusted with nothing
-    sandbox       starts a pupil, asks it, and stops it when it takes too long or too much
+    box           what bubblewrap is told, and the kernel's own limits
+    sandbox       starts a pupil in the box, asks it, and stops it when it takes too long or too much
     grader        a submission's cells and Questions, in order, to outputs and verdicts
     submission    what is taken from a submitted notebook: answers and added cells, nothing else
     preprocessors where nbgrader's own steps are replaced by the two of ours
     seed, records the secret that draws the inputs; the gradings that are done
-    course        folders; release, grade, feedback and grades, for one or all problem sets
+    carrier       nbgrader, as this course uses it
+    course        what is handed in; release, grade, feedback and grades, for one or all problem sets
 
 `python -m rnnlib.grading --help` lists the commands; `make release`, `make grade`, `make feedback` and `make grades` call them.
 """

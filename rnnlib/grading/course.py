@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 import warnings
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -14,12 +13,12 @@ from typing import NamedTuple
 
 import nbformat
 from tqdm.auto import tqdm
-from traitlets.config import Config
 
-from rnnlib.grading import grader, records, seed, submission
-from rnnlib.grading.sandbox import USUAL, Limits, require_sandbox
+from rnnlib.grading import carrier, grader, records, seed, submission
+from rnnlib.grading.box import require_sandbox
+from rnnlib.grading.carrier import LEARNERS, RELEASE, SOURCE
+from rnnlib.grading.sandbox import USUAL, Limits
 
-SOURCE, RELEASE, LEARNERS = "notebooks/assignments", "build/release", "notebooks/problem_sets"
 STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
 
 
@@ -30,47 +29,6 @@ class Submission(NamedTuple):
     assignment: str
     path: Path
     note: str = ""  # why it was not graded
-
-
-def config(root: Path, *, sandboxed: bool = True) -> Config:
-    """Tell nbgrader where a course lives and how it is graded.
-
-    What is made again at will lies in build/; what nobody could make again (submissions, gradebook, feedback) lies in course/.
-
-    Args:
-        root: the folder that holds notebooks/assignments.
-        sandboxed: see `sandbox.Pupil`.
-
-    Returns:
-        nbgrader's configuration, also for its own commands and for formgrader.
-    """
-    from nbgrader.coursedir import CourseDirectory
-    from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
-
-    from rnnlib.grading.preprocessors import Judge, Restore
-
-    c, root = Config(), Path(root).resolve()
-    c.CourseDirectory.root = str(root)
-    c.CourseDirectory.course_id = "bptt"
-    c.CourseDirectory.source_directory = SOURCE
-    c.CourseDirectory.release_directory = RELEASE
-    for step in ("submitted", "autograded", "feedback"):
-        c.CourseDirectory[f"{step}_directory"] = f"course/{step}"
-    c.CourseDirectory.ignore = [
-        *CourseDirectory.ignore.default(),
-        "README.md",
-    ]  # what a set's folder says to instructors
-    c.ZipCollectApp.downloaded_directory = "course/downloaded"
-    c.FileNameCollectorPlugin.named_regexp = (
-        r".*/(?P<student_id>[^/]+?)_\d+_assignsubmission_file_/?(?P<file_id>[^/]+)"  # Moodle's
-    )
-    c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
-    c.Autograde.sanitize_preprocessors = [Restore]
-    c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
-    c.Restore.release = str(root / RELEASE)
-    c.Judge.records = str(root / "course" / "records")
-    c.Judge.sandboxed = sandboxed
-    return c
 
 
 def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
@@ -88,7 +46,7 @@ def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
     """
     (root / "course").mkdir(parents=True, exist_ok=True)
     (root / RELEASE).mkdir(parents=True, exist_ok=True)
-    nbgrader, paths = _nbgrader(root), []
+    nbgrader, paths = carrier.start(root), []
     for name in tqdm(assignments or sorted(p.stem for p in root.glob(f"{SOURCE}/*/*.ipynb")), desc="release"):
         answer = nbgrader.generate_assignment(name)
         if not answer["success"]:
@@ -171,14 +129,14 @@ def grade(
         if one.student in again:
             for path in (_record_of(root, one), _autograded(root, one)):
                 path.unlink(missing_ok=True)
-    if unknown := {one.assignment for one in jobs} - _booked_sets(root):
+    if unknown := {one.assignment for one in jobs} - carrier.booked_sets(root):
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
         )
     with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
         failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
-    nbgrader, fine = _nbgrader(root, sandboxed), [one for one in jobs if one not in failed]
+    nbgrader, fine = carrier.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
     return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
 
 
@@ -192,13 +150,13 @@ def feedback(root: Path, assignments: list[str] | None = None) -> list[Submissio
     Returns:
         Every submission, with a note where there is no feedback.
     """
-    nbgrader, results = _nbgrader(root), []
+    nbgrader, results = carrier.start(root), []
     for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
         if one.note or not _autograded(root, one).exists():
             results.append(one._replace(note=one.note or "not graded yet"))
             continue
         answer = nbgrader.generate_feedback(one.assignment, one.student)
-        results.append(one._replace(note="" if answer["success"] else _cause(answer)))
+        results.append(one._replace(note=carrier.cause(answer)))
     return results
 
 
@@ -214,7 +172,7 @@ def grades(root: Path) -> Path:
     from nbgrader.plugins import CsvExportPlugin
 
     path = root / "course" / "grades.csv"
-    with _nbgrader(root).gradebook as gradebook:
+    with carrier.start(root).gradebook as gradebook:
         CsvExportPlugin(to=str(path)).export(gradebook)
     return path
 
@@ -248,19 +206,6 @@ def _autograded(root, one):
     return root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
 
 
-def _booked_sets(root):
-    """The assignments of the gradebook."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with _nbgrader(root).gradebook as gradebook:
-            return {assignment.name for assignment in gradebook.assignments}
-    except SQLAlchemyError as error:
-        raise RuntimeError(
-            f"grade: the gradebook can't be read: {error.args[0]}. Is formgrader busy with it? Close that, and run again."
-        ) from error
-
-
 def _booked(nbgrader, root, one, key):
     """Let nbgrader put a grading into the gradebook, unless it has."""
     with suppress(Exception):  # none yet, or half of one: it is made anew
@@ -269,22 +214,4 @@ def _booked(nbgrader, root, one, key):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models
         answer = nbgrader.autograde(one.assignment, one.student)
-    return one._replace(note="" if answer["success"] else _cause(answer))
-
-
-def _cause(answer):
-    """What nbgrader says went wrong: the last line of its log that names an error."""
-    lines = (answer.get("error") or answer.get("log") or "").strip().splitlines()
-    named = [line for line in lines if re.match(r"\s*[\w.]*(Error|Exception)\b.*:", line)]
-    return (named or lines or ["nbgrader failed, and does not say why"])[-1].strip()[:300]
-
-
-def _nbgrader(root, sandboxed=True):
-    from nbgrader.apps import NbGraderAPI
-    from nbgrader.coursedir import CourseDirectory
-
-    scripts = str(Path(sys.executable).parent)  # nbgrader calls alembic by its bare name
-    if scripts not in os.environ["PATH"].split(os.pathsep):
-        os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
-    c = config(root, sandboxed=sandboxed)
-    return NbGraderAPI(CourseDirectory(config=c), config=c)
+    return one._replace(note=carrier.cause(answer))

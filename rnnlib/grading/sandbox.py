@@ -1,32 +1,24 @@
 """A pupil in a box: no network, no files but Python's and rnnlib's, and limits on time, memory, processes and output."""
 
-import json
 import os
 import select
-import shutil
 import signal
-import site
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from rnnlib.answers import Answer, plain
-from rnnlib.grading import wire
+from rnnlib.grading import box, wire
+from rnnlib.grading.box import MIB
 from rnnlib.grading.pupil import cut
 from rnnlib.grading.submission import BASE64
 
 POLL = 0.05  # seconds between two looks at a pupil's processes
 GRACE = 5.0  # seconds more for an answer that is on its way
-MIB = 2**20
-SHARED = 64  # MiB of /dev/shm
 
 
 class Limits(NamedTuple):
@@ -65,14 +57,14 @@ class Pupil:
     def __enter__(self) -> "Pupil":
         """Start the process."""
         if self.sandboxed:
-            require_sandbox()
+            box.require_sandbox()
         self._folder = tempfile.TemporaryDirectory(prefix="pupil-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            _command(self.limits, self._folder.name, self.sandboxed),
+            box.command(self.limits, self._folder.name, self.sandboxed),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(self._folder.name, self.sandboxed),
+            env=box.environment(self._folder.name, self.sandboxed),
             cwd=self._folder.name,
             start_new_session=True,
         )
@@ -200,83 +192,6 @@ def _held(family):
                         found = entry.stat()
                         files[found.st_ino] = 512 * found.st_blocks
     return held + sum(files.values())
-
-
-@cache
-def require_sandbox() -> None:
-    """Raise unless bubblewrap works on this machine.
-
-    Raises:
-        RuntimeError: it is not installed, or may not make namespaces; the message says what to do.
-    """
-    what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
-    if shutil.which("bwrap") is None:
-        raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
-    tried = subprocess.run([*_BOX, *_mounts(), sys.executable, "-c", ""], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
-
-
-_BOX = [
-    "bwrap",
-    "--unshare-all",
-    "--unshare-user",
-    "--die-with-parent",
-    "--new-session",
-    "--cap-drop",
-    "ALL",
-    "--clearenv",
-]
-
-
-def _command(limits, folder, sandboxed):
-    kernel = {
-        "RLIMIT_AS": (limits.memory + 4096) * MIB,  # XLA asks for far more addresses than it touches
-        "RLIMIT_CPU": int(limits.total) * 4,
-        "RLIMIT_FSIZE": limits.files * MIB,
-        "RLIMIT_CORE": 0,
-        "RLIMIT_NOFILE": 256,
-        "RLIMIT_NPROC": 4096,  # of a user, threads included; root has none, and is watched alone
-    }
-    pupil = [sys.executable, "-m", "rnnlib.grading.pupil", json.dumps(kernel)]
-    if not sandboxed:
-        return pupil
-    settings = [part for item in _environment("/tmp", True).items() for part in ("--setenv", *item)]
-    own = ["--size", str(limits.files * MIB), "--tmpfs", "/tmp", "--chdir", "/tmp"]
-    own += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
-    return [*_BOX, *settings, *_mounts(), *own, *pupil]
-
-
-def _mounts():
-    """What can be seen inside, read only: Python, its packages and rnnlib, no home and no course."""
-    seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
-    seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    seen |= {str(Path(__file__).parents[1])}
-    mounts = []
-    for path in sorted(seen):  # a folder comes before what lies in it
-        mounts += ["--ro-bind", path, path]
-    for path in ("/lib", "/lib64", "/bin"):
-        if Path(path).is_symlink():
-            mounts += ["--symlink", os.readlink(path), path]
-        elif Path(path).exists():
-            mounts += ["--ro-bind", path, path]
-    return [*mounts, "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
-
-
-def _environment(folder, sandboxed):
-    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return paths | {
-        "PATH": "/usr/bin:/bin",
-        "HOME": folder,
-        "TMPDIR": folder,
-        "MPLCONFIGDIR": f"{folder}/matplotlib",
-        "IPYTHONDIR": f"{folder}/ipython",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "OPENBLAS_NUM_THREADS": "1",
-        "JAX_PLATFORMS": "cpu",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONSAFEPATH": "1",
-    }
 
 
 def _taken(output):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.grading import course, grader, sandbox, seed
+from rnnlib.grading import box, carrier, course, grader, seed
 from rnnlib.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.grading.attacks import ALL, submissions
@@ -25,7 +25,7 @@ LIMITS = Limits(cell=15, answer=3, total=120, memory=1024)
 def need_sandbox():
     """Skip, saying why, where bubblewrap does not work."""
     try:
-        sandbox.require_sandbox()
+        box.require_sandbox()
     except RuntimeError as error:
         pytest.skip(str(error))
 
@@ -86,7 +86,7 @@ def hand_in(root, student, text):
 
 def scores(root):
     """Points in the gradebook, by student."""
-    with Gradebook(course.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
         return {s.student.id: s.score for s in gradebook.assignment_submissions(NAME)}
 
 
@@ -194,7 +194,7 @@ def test_nothing_is_broken_or_left_running(graded):
 
 def test_a_manual_answer_waits_for_its_reader(graded):
     root, _, _ = graded
-    with Gradebook(course.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
         waiting = gradebook.find_submission(NAME, "scripts").needs_manual_grade
         unanswered = gradebook.find_submission(NAME, "perfect").needs_manual_grade
     assert (waiting, unanswered) == (True, False)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from rnnlib.grading import sandbox
+from rnnlib.grading import box, sandbox
 from rnnlib.grading.grader import Job, Step, grade
 from rnnlib.grading.sandbox import Limits, LostError, Pupil
 from rnnlib.questions import load
@@ -17,7 +17,7 @@ SMALL = Limits(cell=10, answer=5, memory=700, output=1)
 def boxed(request):
     if request.param:
         try:
-            sandbox.require_sandbox()
+            box.require_sandbox()
         except RuntimeError as error:
             pytest.skip(str(error))
     return request.param
@@ -62,7 +62,7 @@ def test_what_takes_too_much_is_stopped(boxed, source, why):
 
 def test_in_the_box_there_is_neither_course_nor_network():
     try:
-        sandbox.require_sandbox()
+        box.require_sandbox()
     except RuntimeError as error:
         pytest.skip(str(error))
     with Pupil() as pupil:
@@ -108,13 +108,13 @@ def test_odd_answers_are_judged_and_break_nothing(boxed):
 
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
-    sandbox.require_sandbox.cache_clear()
-    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    box.require_sandbox.cache_clear()
+    monkeypatch.setattr(box.shutil, "which", lambda name: None)
     with pytest.raises(
         RuntimeError, match=r"bwrap\) is not installed. Try apt install bubblewrap. .*--without-sandbox"
     ):
-        sandbox.require_sandbox()
-    sandbox.require_sandbox.cache_clear()
+        box.require_sandbox()
+    box.require_sandbox.cache_clear()
 
 
 def test_what_is_shown_can_run_nowhere():
