@@ -24,7 +24,7 @@ def require_sandbox() -> None:
     what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
     if shutil.which("bwrap") is None:
         raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
-    tried = subprocess.run([*_BOX, *_mounts(), sys.executable, "-c", ""], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*_BOX, *_mounts(1), sys.executable, "-c", ""], capture_output=True, text=True, check=False)
     if tried.returncode:
         raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
 
@@ -64,25 +64,25 @@ def command(limits, folder: str, sandboxed: bool) -> list[str]:
     if not sandboxed:
         return pupil
     settings = [part for item in environment("/tmp", True).items() for part in ("--setenv", *item)]
-    own = ["--size", str(limits.files * MIB), "--tmpfs", "/tmp", "--chdir", "/tmp"]
-    own += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
-    return [*_BOX, *settings, *_mounts(), *own, *pupil]
+    return [*_BOX, *settings, *_mounts(limits.files), *pupil]
 
 
-def _mounts():
-    """What can be seen inside, read only: Python, its packages and rnnlib, no home and no course."""
+def _mounts(files):
+    """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
     seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
     seen |= {str(Path(__file__).parents[1])}
-    mounts = []
-    for path in sorted(seen):  # a folder comes before what lies in it
+    mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
+    for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():
             mounts += ["--symlink", os.readlink(path), path]
         elif Path(path).exists():
             mounts += ["--ro-bind", path, path]
-    return [*mounts, "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    mounts += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    mounts += ["--dev", "/dev", "--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
+    return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
 def environment(folder: str, sandboxed: bool) -> dict[str, str]:
