@@ -1,8 +1,6 @@
 """The problem sets' sources, and what students get of them: everything but the solutions, failing where it should and nowhere else."""
 
-import asyncio
 import re
-import time
 from functools import partial
 from importlib import import_module
 
@@ -12,7 +10,7 @@ import pytest
 from rnnlib.grading import course, grader
 from rnnlib.questions import load
 from tests.conftest import ROOT
-from tests.kernels import peak_mib, running
+from tests.kernels import run
 from tests.notebook_style import _cells, _code, _figures, _outputs, broken_links, read
 
 SOURCES = sorted(ROOT.glob(f"{course.SOURCE}/*/*.ipynb"))
@@ -111,14 +109,7 @@ def test_no_solution_is_released(path, released):
 def test_the_released_version_fails_where_it_should(path, released, tmp_path):
     """Every check says that there is no answer yet; a cell that uses answers fails for want of them; no other cell fails."""
     student = nbformat.read(released[path.stem], as_version=4)
-
-    async def run():
-        async with running(student, path.parent, tmp_path) as client:
-            client.allow_errors = True
-            for i, cell in enumerate(student.cells):
-                await client.async_execute_cell(cell, i)
-
-    asyncio.run(run())
+    run(student, path.parent, tmp_path, allow_errors=True)
     for cell in student.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         if info(cell).get("grade") and not info(cell).get("solution"):
@@ -133,15 +124,7 @@ def test_the_released_version_fails_where_it_should(path, released, tmp_path):
 @each_source
 def test_the_source_runs_offline_within_its_limits(path, measured, tmp_path):
     notebook = read(path)
-
-    async def run():
-        start = time.perf_counter()
-        async with running(notebook, path.parent, tmp_path) as client:
-            for i, cell in enumerate(notebook.cells):
-                await client.async_execute_cell(cell, i)
-            return time.perf_counter() - start, peak_mib(client.km.provisioner.pid)
-
-    seconds, mib = asyncio.run(run())
+    seconds, mib = run(notebook, path.parent, tmp_path)
     measured("problem sets", set=path.stem, seconds=round(seconds, 1), peak_MiB=round(mib), cells=len(notebook.cells))
     assert seconds < 120
     assert mib < 1.5 * 1024
