@@ -38,9 +38,9 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
         The `Answer`. KeyboardInterrupt alone comes through.
 
     Example:
-        >>> attempt(lambda inputs: inputs["x"] / inputs["x"].sum(), {"x": np.ones(4)}, seconds=5).value
+        >>> attempt(lambda inputs: inputs["x"] / inputs["x"].sum(), {"x": np.ones(4)}, seconds=5.0).value
         array([0.25, 0.25, 0.25, 0.25])
-        >>> print(attempt(lambda inputs: inputs["y"], {"x": np.ones(4)}, seconds=5).trouble)
+        >>> print(attempt(lambda inputs: inputs["y"], {"x": np.ones(4)}, seconds=5.0).trouble)
         It raised KeyError: 'y'
     """
     value, trouble = None, None

@@ -1,6 +1,7 @@
 """The rules that a chapter keeps, checked on the stored notebook: `problems(path)` lists what is wrong, by cell, and what to do."""
 
 import ast
+import os
 import re
 from pathlib import Path
 from statistics import median
@@ -158,7 +159,7 @@ def _outputs(notebook, path):
     code = (cell for cell in notebook.cells if cell.cell_type == "code")
     for count, cell in enumerate(code, start=1):
         if cell.execution_count != count:
-            hint = f"run make notebooks NOTEBOOKS={path.relative_to(ROOT)}"
+            hint = f"run make notebooks NOTEBOOKS={os.path.relpath(path, ROOT)}"
             yield f"{cell.id}: execution count {cell.execution_count} where {count} is due: {hint}"
         for output in cell.outputs:
             if output.output_type == "error":
