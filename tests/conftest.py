@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first test imports rnnlib
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_disable_most_optimizations", True)  # what a test compiles runs once: compiling is what takes the time
+jax.config.update("jax_disable_most_optimizations", True)  # what a test compiles runs once or twice
 matplotlib.use("Agg")
 hypothesis.settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("course")
