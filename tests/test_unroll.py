@@ -160,7 +160,7 @@ def test_reverse_is_the_flipped_sequence_with_outputs_in_order(masked):
     mask = np.array([[1, 1], [1, 1], [1, 1], [1, 0], [1, 0], [0, 0]]) if masked else None
     ys, last = unroll.unroll_scan(params, xs, state, mask=mask, reverse=True)
     flipped, flipped_last = unroll.unroll_scan(params, xs[::-1], state, mask=None if mask is None else mask[::-1])
-    agree((ys, last), (flipped[::-1], flipped_last), 0)
+    agree((ys, last), (flipped[::-1], flipped_last), 1e-14)
 
 
 def states_one_by_one(params, xs, state, mask, reverse):
@@ -185,7 +185,7 @@ def test_all_states_are_those_of_a_loop_and_the_last_is_the_scan_s(cell, reverse
     filled = np.ones((T, B), int) if mask is None else mask
     agree(states, states_one_by_one(params, xs, state, filled, reverse))
     scanned = unroll.unroll_scan(params, xs, state, mask=mask, reverse=reverse)
-    agree((ys, jax.tree.map(lambda s: s[0 if reverse else -1], states)), scanned, 0)
+    agree((ys, jax.tree.map(lambda s: s[0 if reverse else -1], states)), scanned, 1e-14)
 
 
 @pytest.mark.parametrize("cell", CELLS)
