@@ -19,7 +19,7 @@ from tests.grading.attacks import ALL, submissions
 
 NAME = "ps2_backward"
 SECRET = "a-secret-that-nobody-may-see"
-LIMITS = Limits(cell=15, answer=3, total=120, memory=1024)
+LIMITS = Limits(cell=25, answer=5, total=240, memory=1024)
 
 
 def need_sandbox():
