@@ -43,17 +43,13 @@ class Question(NamedTuple):
     id: str  # such as "ps2/backward"
     title: str
     points: float
-    cases: Mapping[
-        str, Callable[[np.random.Generator], dict[str, Any]]
-    ]  # what is special about a case → draws its inputs
+    cases: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]]  # what is special → draws the inputs
     reference: Callable[..., Any]  # the right answer, from the inputs by name
     mistakes: Mapping[str, Mistake] = {}
     tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
     jax: bool = False  # whether the inputs come as JAX arrays
     call: Callable[[Callable, dict[str, Any]], Any] = _as_named  # how the function is called
-    hint: Callable[[dict[str, Any], Any], str | None] | None = (
-        None  # inputs, wrong answer → what to do, where no mistake fits
-    )
+    hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
 
     def inputs(self, case: str, seed: str, dtype: Any = np.float64) -> dict[str, Any]:
         """Draw the inputs of a case: the same for the same seed.
@@ -147,12 +143,10 @@ class Question(NamedTuple):
 
     def _named(self, inputs, value, tolerance):
         """Mistakes that give exactly this answer."""
-        names = []
+        names, value = [], _finite(value)
         for name, mistake in self.mistakes.items():
             made = self.ask(mistake.answer, inputs)
-            if made.trouble is None and all(
-                part.right for part in compare(_finite(value), _finite(made.value), tolerance)
-            ):
+            if made.trouble is None and all(part.right for part in compare(value, _finite(made.value), tolerance)):
                 names.append(name)
         return tuple(names)
 

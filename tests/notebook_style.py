@@ -10,6 +10,7 @@ import nbformat
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))
+PROBLEM_SETS = sorted(ROOT.glob("notebooks/assignments/*/*.ipynb"))  # their sources, with solutions
 
 FIRST = "What you will be able to do"
 LAST = ["What to remember", "Questionnaire", "Going further"]

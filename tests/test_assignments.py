@@ -11,11 +11,10 @@ from rnnlib.grading import course, grader
 from rnnlib.questions import load
 from tests.conftest import ROOT
 from tests.kernels import run
-from tests.notebook_style import _cells, _code, _figures, _outputs, broken_links, read
+from tests.notebook_style import PROBLEM_SETS, _cells, _code, _figures, _outputs, broken_links, read
 
-SOURCES = sorted(ROOT.glob(f"{course.SOURCE}/*/*.ipynb"))
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.S)
-each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+each_source = pytest.mark.parametrize("path", PROBLEM_SETS, ids=lambda path: path.stem)
 
 
 def info(cell):
@@ -26,7 +25,7 @@ def info(cell):
 def released(tmp_path_factory):
     """All sets, released: their paths by name."""
     root = tmp_path_factory.mktemp("release")
-    for path in SOURCES:
+    for path in PROBLEM_SETS:
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True)
         copy.write_bytes(path.read_bytes())
@@ -34,7 +33,7 @@ def released(tmp_path_factory):
 
 
 def test_there_are_six():
-    assert [path.stem for path in SOURCES] == [
+    assert [path.stem for path in PROBLEM_SETS] == [
         "ps1_forward", "ps2_backward", "ps3_truncation", "ps4_scan", "ps5_ragged", "ps6_hessian_free",
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from traitlets.config import Config
 
 SOURCE, RELEASE, LEARNERS = "notebooks/assignments", "build/release", "notebooks/problem_sets"
+MOODLE = r".*/(?P<student_id>[^/]+?)_\d+_assignsubmission_file_/?(?P<file_id>[^/]+)"  # its names of files
 
 
 def config(root: Path, *, sandboxed: bool = True) -> Config:
@@ -35,14 +36,10 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     c.CourseDirectory.release_directory = RELEASE
     for step in ("submitted", "autograded", "feedback"):
         c.CourseDirectory[f"{step}_directory"] = f"course/{step}"
-    c.CourseDirectory.ignore = [
-        *CourseDirectory.ignore.default(),
-        "README.md",
-    ]  # what a set's folder says to instructors
+    # beside a set lies what it says to instructors
+    c.CourseDirectory.ignore = [*CourseDirectory.ignore.default(), "README.md"]
     c.ZipCollectApp.downloaded_directory = "course/downloaded"
-    c.FileNameCollectorPlugin.named_regexp = (
-        r".*/(?P<student_id>[^/]+?)_\d+_assignsubmission_file_/?(?P<file_id>[^/]+)"  # Moodle's
-    )
+    c.FileNameCollectorPlugin.named_regexp = MOODLE
     c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
     c.Autograde.sanitize_preprocessors = [Restore]
     c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]

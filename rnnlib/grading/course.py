@@ -120,15 +120,16 @@ def grade(
     if sandboxed:
         require_sandbox()
     for one in submissions(root, assignments):
-        try:
-            if one.note:
-                raise ValueError(one.note)
-            jobs[one] = grader.job(_restored(root, one), dice)
-        except Exception as error:  # whatever somebody made of a notebook, the others are graded
-            results.append(one._replace(note=str(error) or type(error).__name__))
         if one.student in again:
             for path in (_record_of(root, one), _autograded(root, one)):
                 path.unlink(missing_ok=True)
+        if one.note:
+            results.append(one)
+            continue
+        try:
+            jobs[one] = grader.job(_restored(root, one), dice)
+        except Exception as error:  # whatever somebody made of a notebook, the others are graded
+            results.append(one._replace(note=str(error) or type(error).__name__))
     if unknown := {one.assignment for one in jobs} - carrier.booked_sets(root):
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."

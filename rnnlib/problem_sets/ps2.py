@@ -8,7 +8,7 @@ from rnnlib import bptt, losses, mistakes
 from rnnlib.answers import leaves
 from rnnlib.catalogue import CATALOGUE
 from rnnlib.cells import ElmanParams
-from rnnlib.problem_sets.shared import known, net, sizes
+from rnnlib.problem_sets.shared import cases, known, net, sizes
 from rnnlib.questions import Question
 
 _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the batch too
@@ -39,8 +39,7 @@ def _sweep(params, slopes, d_ys, carried=0.0, *, path=0.0, of_carried=False, bac
 
 def _usual(draw):
     """The three cases of most Questions."""
-    sizes = {"a batch of sequences": (6, 3), "one sequence": (5, 1), "a single step": (1, 2)}
-    return {name: partial(draw, T=T, B=B) for name, (T, B) in sizes.items()}
+    return cases(draw, {"a batch of sequences": (6, 3), "one sequence": (5, 1), "a single step": (1, 2)})
 
 
 def _weighted(rng, T, B):

@@ -8,7 +8,7 @@ import numpy as np
 from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams
 from rnnlib.problem_sets import programs
-from rnnlib.problem_sets.shared import net
+from rnnlib.problem_sets.shared import cases, net
 from rnnlib.questions import Mistake, Question
 
 
@@ -17,8 +17,7 @@ def _wrongs(function, **table):
 
 
 def _batches(draw):
-    sizes = {"a batch of sequences": (7, 2), "one sequence": (6, 1), "a single step": (1, 3)}
-    return {name: partial(draw, T=T, B=B) for name, (T, B) in sizes.items()}
+    return cases(draw, {"a batch of sequences": (7, 2), "one sequence": (6, 1), "a single step": (1, 3)})
 
 
 def _draw(rng, **shapes):

@@ -1,4 +1,4 @@
-"""Every chapter as a reader meets it: in JupyterLab and as an exported page, in a real Chromium, by keyboard and by mouse."""
+"""Chapters and problem sets as a reader meets them: in JupyterLab and as exported pages, in a real Chromium, by keyboard and mouse."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
-from tests.notebook_style import CHAPTERS, ROOT, explorables, read
+from tests.notebook_style import CHAPTERS, PROBLEM_SETS, ROOT, explorables, read
 
 pytestmark = pytest.mark.browser
 
@@ -34,9 +34,9 @@ WATCH = """() => { window.answered = new Promise((resolve) => addEventListener("
 }, { capture: true, once: true })); }"""
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CHAPTERS, *PROBLEM_SETS], ids=lambda path: path.stem)
 def test_in_jupyterlab(path, lab, page, measured):
-    page.goto(f"{lab}/{path.name}?token=t&reset")
+    page.goto(f"{lab}/{path.relative_to(ROOT / 'notebooks').as_posix()}?token=t&reset")
     page.wait_for_function(READY, timeout=60_000)
     try:
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true; })")
