@@ -28,19 +28,19 @@ check: .venv/ready  ## every check but the browser's
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 -n 2 --dist loadfile $(CHAPTERS) $(ASSIGNMENTS)
 
 course-seed: .venv/ready  ## make the secret that the inputs of graded work are drawn from (outside this folder, once)
-	$(BIN)/python -m rnnlib.grading seed
+	$(BIN)/python -m rnnlib.coursework.grading seed
 
 release: .venv/ready  ## build the students' problem sets in build/release (SETS="ps2_backward" for some)
-	$(BIN)/python -m rnnlib.grading release $(SETS)
+	$(BIN)/python -m rnnlib.coursework.grading release $(SETS)
 
 grade: .venv/ready  ## grade course/submitted/STUDENT/SET/SET.ipynb (GRADE_ARGS="--dask tcp://host:8786" is passed on)
-	$(BIN)/python -m rnnlib.grading grade $(SETS) $(GRADE_ARGS)
+	$(BIN)/python -m rnnlib.coursework.grading grade $(SETS) $(GRADE_ARGS)
 
 feedback: .venv/ready  ## write a page of feedback for each graded submission
-	$(BIN)/python -m rnnlib.grading feedback $(SETS)
+	$(BIN)/python -m rnnlib.coursework.grading feedback $(SETS)
 
 grades: .venv/ready  ## export the gradebook to course/grades.csv
-	$(BIN)/python -m rnnlib.grading grades
+	$(BIN)/python -m rnnlib.coursework.grading grades
 
 bench: .venv/ready  ## measure speed and memory on this machine, beside the peers that are installed
 	$(BENCH)/python -m tests.benchmarks
@@ -73,7 +73,7 @@ clean:           ## remove what the other targets made
 
 # The problem sets as learners get them, in notebooks/problem_sets; what they wrote there stays.
 build/release/ready: .venv/ready $(ASSIGNMENTS)
-	@$(BIN)/python -m rnnlib.grading release
+	@$(BIN)/python -m rnnlib.coursework.grading release
 	@touch $@
 
 .venv-bench/ready: .venv/ready

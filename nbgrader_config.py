@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from rnnlib.grading import carrier
+from rnnlib.coursework.grading import carrier
 
 get_config().merge(carrier.config(Path(__file__).parent))

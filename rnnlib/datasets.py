@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from rnnlib import highlight
+from rnnlib.figures import highlight
 from rnnlib.validation import require_size
 
 

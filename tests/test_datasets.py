@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from rnnlib import datasets, highlight
+from rnnlib import datasets
+from rnnlib.figures import highlight
 
 
 def test_text_without_a_path_is_english_and_long():

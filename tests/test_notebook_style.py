@@ -20,7 +20,7 @@ def good():
     cells = [
         new_markdown_cell("# 90 · Sample\n\nIs this a chapter? See [what stays](#What-to-remember).", id="title"),
         new_markdown_cell(f"## {FIRST}\n\nCheck.", id="aims"),
-        new_code_cell("from rnnlib.plotting import show", id="imports"),
+        new_code_cell("from rnnlib.figures import show", id="imports"),
         new_markdown_cell("## A line", id="a-line"),
         new_code_cell("show(fig, caption='Up.', alt='A line.')\nassert True", id="draw", outputs=[show, caption]),
         new_code_cell("line()", id="touch", outputs=[widget]),

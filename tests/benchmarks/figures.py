@@ -7,7 +7,7 @@ import numpy as np
 from tests.benchmarks import RESULTS
 
 matplotlib.use("Agg")
-plt.style.use("rnnlib.course")
+plt.style.use("rnnlib.figures.course")
 
 
 def draw(results):

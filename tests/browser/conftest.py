@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import sync_playwright
 
-from rnnlib.grading import course
+from rnnlib.coursework.grading import course
 from tests.notebook_style import CHAPTERS
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"

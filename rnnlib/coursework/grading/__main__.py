@@ -1,0 +1,88 @@
+"""The commands of an instructor: seed, release, grade, feedback, grades."""
+
+import argparse
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from rnnlib.coursework.grading import course, seed
+
+
+def main() -> None:
+    """Do what the command line says."""
+    asked = _parser().parse_intermixed_args()
+    root = Path(asked.course).resolve()
+    try:
+        for line in COMMANDS[asked.command](root, asked):
+            print(line)
+    except RuntimeError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted. What is done is stored: the same command goes on from here.", file=sys.stderr, flush=True)
+        os._exit(130)  # ends the sandboxes too, without waiting for them
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m rnnlib.coursework.grading", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("assignments", nargs="*", help="such as ps2_backward; all without")
+    parser.add_argument("--course", default=".", help="the folder that holds notebooks/assignments")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run submissions on a Dask cluster, such as tcp://host:8786")
+    parser.add_argument(
+        "--again", metavar="STUDENT", nargs="+", default=(), help="throw their stored gradings away first"
+    )
+    parser.add_argument("--without-sandbox", action="store_true", help="run code that you trust as your own")
+    return parser
+
+
+def _seed(root, asked):
+    yield f"The secret seed lies at {seed.make()}. Keep a copy where students can't reach it."
+
+
+def _release(root, asked):
+    yield from (f"released: {path.relative_to(root)}" for path in course.release(root, asked.assignments or None))
+
+
+def _grade(root, asked):
+    if asked.without_sandbox:
+        yield "WARNING: without a sandbox, a submission can read and change whatever you can: your files and the gradebook."
+    with _cluster(asked.dask) as executor:
+        graded = course.grade(
+            root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox
+        )
+    yield from _told(graded, "graded")
+
+
+def _feedback(root, asked):
+    yield from _told(course.feedback(root, asked.assignments or None), "feedback for")
+
+
+def _grades(root, asked):
+    yield f"The grades lie at {course.grades(root).relative_to(root)}."
+
+
+def _cluster(address):
+    if address is None:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise RuntimeError("grading: Dask is not installed. Try pip install 'rnnlib[cluster]'.") from None
+    return Client(address).get_executor()
+
+
+def _told(submissions, what):
+    for one in submissions:
+        yield (
+            f"NOT {what}: {one.student} {one.assignment}: {one.note}"
+            if one.note
+            else f"{what}: {one.student} {one.assignment}"
+        )
+    yield f"{what.split()[0]}: {sum(not one.note for one in submissions)} of {len(submissions)} submissions"
+
+
+COMMANDS = {"seed": _seed, "release": _release, "grade": _grade, "feedback": _feedback, "grades": _grades}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What bubblewrap is told: no network, no files but Python's and rnnlib's, read only, and the kernel's own limits."""
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+MIB = 2**20
+SHARED = 64  # MiB of /dev/shm
+
+
+@cache
+def require_sandbox() -> None:
+    """Raise unless bubblewrap works on this machine.
+
+    Raises:
+        RuntimeError: it is not installed, or may not make namespaces; the message says what to do.
+    """
+    what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
+    if shutil.which("bwrap") is None:
+        raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
+    tried = subprocess.run([*_BOX, *_mounts(1), sys.executable, "-c", ""], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
+
+
+_BOX = [
+    "bwrap",
+    "--unshare-all",
+    "--unshare-user",
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+]
+
+
+def command(limits, folder: str, sandboxed: bool) -> list[str]:
+    """Give the command line that starts a pupil.
+
+    Args:
+        limits: see `sandbox.Limits`.
+        folder: for its files, where there is no sandbox.
+        sandboxed: whether bubblewrap is around it.
+
+    Returns:
+        The command and its arguments.
+    """
+    kernel = {
+        "RLIMIT_AS": (limits.memory + 4096) * MIB,  # XLA asks for far more addresses than it touches
+        "RLIMIT_CPU": int(limits.total) * 4,
+        "RLIMIT_FSIZE": limits.files * MIB,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": 256,
+        "RLIMIT_NPROC": 4096,  # of a user, threads included; root has none, and is watched alone
+    }
+    pupil = [sys.executable, "-m", "rnnlib.coursework.grading.pupil", json.dumps(kernel)]
+    if not sandboxed:
+        return pupil
+    settings = [part for item in environment("/tmp", True).items() for part in ("--setenv", *item)]
+    return [*_BOX, *settings, *_mounts(limits.files), *pupil]
+
+
+def _mounts(files):
+    """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
+    seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
+    seen |= {str(Path(__file__).parents[1])}
+    mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
+    for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
+        mounts += ["--ro-bind", path, path]
+    for path in ("/lib", "/lib64", "/bin"):
+        if Path(path).is_symlink():
+            mounts += ["--symlink", os.readlink(path), path]
+        elif Path(path).exists():
+            mounts += ["--ro-bind", path, path]
+    mounts += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    mounts += ["--dev", "/dev", "--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
+    return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def environment(folder: str, sandboxed: bool) -> dict[str, str]:
+    """Give all environment variables of a pupil."""
+    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return paths | {
+        "PATH": "/usr/bin:/bin",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "MPLCONFIGDIR": f"{folder}/matplotlib",
+        "IPYTHONDIR": f"{folder}/ipython",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "OPENBLAS_NUM_THREADS": "1",
+        "JAX_PLATFORMS": "cpu",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONSAFEPATH": "1",
+    }

@@ -1,0 +1,218 @@
+"""A course on disk: its folders, and what is done with all problem sets at once: release, grade, feedback, grades."""
+
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Collection, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from tqdm.auto import tqdm
+
+from rnnlib.coursework.grading import carrier, grader, records, seed, submission
+from rnnlib.coursework.grading.box import require_sandbox
+from rnnlib.coursework.grading.carrier import LEARNERS, RELEASE, SOURCE
+from rnnlib.coursework.grading.sandbox import USUAL, Limits
+
+STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
+
+
+class Submission(NamedTuple):
+    """A notebook handed in, and what became of it."""
+
+    student: str
+    assignment: str
+    path: Path
+    note: str = ""  # why it was not graded
+
+
+def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
+    """Build the students' versions in build/release, and lay a copy where learners work unless one is there.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Returns:
+        The released notebooks.
+
+    Raises:
+        RuntimeError: nbgrader could not build one; the message is its own.
+    """
+    (root / "course").mkdir(parents=True, exist_ok=True)
+    (root / RELEASE).mkdir(parents=True, exist_ok=True)
+    nbgrader, paths = carrier.start(root), []
+    for name in tqdm(assignments or sorted(p.stem for p in root.glob(f"{SOURCE}/*/*.ipynb")), desc="release"):
+        answer = nbgrader.generate_assignment(name)
+        if not answer["success"]:
+            raise RuntimeError(f"release: {name} could not be built: {answer.get('log') or answer.get('error')}")
+        path = root / RELEASE / name / f"{name}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        grader.job(notebook, "")  # its graded cells are all Questions
+        learners = root / LEARNERS / name / path.name
+        learners.parent.mkdir(parents=True, exist_ok=True)
+        if not learners.exists():
+            shutil.copyfile(path, learners)
+        paths.append(path)
+    return paths
+
+
+def submissions(root: Path, assignments: list[str] | None = None) -> Iterator[Submission]:
+    """List what lies in course/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Yields:
+        The submissions, by student, with a note where one can't be graded as it lies there.
+    """
+    for folder in sorted((root / "course" / "submitted").glob("*/*")):
+        student, name = folder.parent.name, folder.name
+        if assignments is None or name in assignments:
+            yield Submission(student, name, folder / f"{name}.ipynb", _in_the_way(root, folder))
+
+
+def _in_the_way(root, folder):
+    """Why a submission can't be graded as it lies there."""
+    if not STUDENT.fullmatch(folder.parent.name):
+        return "a student's folder is named with letters, digits, spaces and . _ - + ' @, a letter or digit first: rename it"
+    if not (root / RELEASE / folder.name).is_dir():
+        return f"no set of this name is in {RELEASE}: rename the folder, or run `make release`"
+    if any(path.is_symlink() for path in (folder.parent, folder, *folder.rglob("*"))):
+        return "it holds a link"
+    return ""
+
+
+def grade(
+    root: Path,
+    assignments: list[str] | None = None,
+    *,
+    again: Collection[str] = (),
+    executor: Executor | None = None,
+    limits: Limits = USUAL,
+    sandboxed: bool = True,
+) -> list[Submission]:
+    """Grade what was handed in: the running in parallel, the gradebook one after the other.
+
+    What is done is stored at once, and not done again: a grading run that was killed goes on where it was.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+        again: students whose stored gradings are thrown away first.
+        executor: where submissions run, such as a Dask client's `get_executor()`; None for the cores of this machine.
+        limits: of each submission.
+        sandboxed: see `sandbox.Pupil`.
+
+    Returns:
+        Every submission, with a note where it could not be graded.
+
+    Raises:
+        RuntimeError: there is no seed, no sandbox, or no gradebook that knows these assignments and can be read.
+    """
+    dice, jobs, results = seed.secret(), {}, []
+    if sandboxed:
+        require_sandbox()
+    for one in submissions(root, assignments):
+        if one.student in again:
+            for path in (_record_of(root, one), _autograded(root, one)):
+                path.unlink(missing_ok=True)
+        if one.note:
+            results.append(one)
+            continue
+        try:
+            jobs[one] = grader.job(_restored(root, one), dice)
+        except Exception as error:  # whatever somebody made of a notebook, the others are graded
+            results.append(one._replace(note=str(error) or type(error).__name__))
+    if unknown := {one.assignment for one in jobs} - carrier.booked_sets(root):
+        raise RuntimeError(
+            f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
+        )
+    with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
+        failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
+    results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
+    nbgrader, fine = carrier.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
+    return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
+
+
+def feedback(root: Path, assignments: list[str] | None = None) -> list[Submission]:
+    """Write a page of feedback for every graded submission, in course/feedback.
+
+    Args:
+        root: the course.
+        assignments: their names; None for all.
+
+    Returns:
+        Every submission, with a note where there is no feedback.
+    """
+    nbgrader, results = carrier.start(root), []
+    for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
+        if one.note or not _autograded(root, one).exists():
+            results.append(one._replace(note=one.note or "not graded yet"))
+            continue
+        answer = nbgrader.generate_feedback(one.assignment, one.student)
+        results.append(one._replace(note=carrier.cause(answer)))
+    return results
+
+
+def grades(root: Path) -> Path:
+    """Export the gradebook to course/grades.csv.
+
+    Args:
+        root: the course.
+
+    Returns:
+        The file.
+    """
+    from nbgrader.plugins import CsvExportPlugin
+
+    path = root / "course" / "grades.csv"
+    with carrier.start(root).gradebook as gradebook:
+        CsvExportPlugin(to=str(path)).export(gradebook)
+    return path
+
+
+def _restored(root, one):
+    released = nbformat.read(root / RELEASE / one.assignment / f"{one.assignment}.ipynb", as_version=4)
+    return submission.restored(released, submission.read(one.path))
+
+
+def _run(root, jobs, submit):
+    """Run what no earlier run has, store each as it comes, and list those that failed through no fault of theirs."""
+    new = {one: job for one, job in jobs.items() if records.load(_record_of(root, one), job.key) is None}
+    futures = {submit(job): one for one, job in new.items()}
+    try:
+        for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
+            one = futures[future]
+            try:
+                records.save(_record_of(root, one), new[one].key, future.result())
+            except Exception as error:
+                yield one, error
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _record_of(root, one):
+    return root / "course" / "records" / one.student / f"{one.assignment}.json"
+
+
+def _autograded(root, one):
+    return root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
+
+
+def _booked(nbgrader, root, one, key):
+    """Let nbgrader put a grading into the gradebook, unless it has."""
+    with suppress(Exception):  # none yet, or half of one: it is made anew
+        if nbformat.read(_autograded(root, one), as_version=4).metadata.get("graded") == key:
+            return one
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models
+        answer = nbgrader.autograde(one.assignment, one.student)
+    return one._replace(note=carrier.cause(answer))

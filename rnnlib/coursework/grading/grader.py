@@ -1,0 +1,144 @@
+"""One submission, from cells and Questions in their order to outputs and verdicts."""
+
+import ast
+import hashlib
+import json
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rnnlib.coursework.answers import Answer
+from rnnlib.coursework.grading.sandbox import MIB, USUAL, Limits, LostError, Pupil
+from rnnlib.coursework.questions import load
+from rnnlib.coursework.verdicts import Verdict
+
+
+class Step(NamedTuple):
+    """A code cell: one to run in the sandbox, or a Question to ask."""
+
+    source: str
+    question: str = ""  # its id, where the cell is a `check`
+    name: str = ""  # of the function that answers
+
+
+class Job(NamedTuple):
+    """All there is to know for grading a submission; plain texts, so that another machine can do it."""
+
+    steps: tuple[Step, ...]
+    seed: str
+
+    @property
+    def key(self) -> str:
+        """The same for the same cells, the same seed and the same Questions."""
+        return hashlib.sha256(repr((self, _edition())).encode()).hexdigest()
+
+
+@cache
+def _edition():
+    """The sources of rnnlib, on which every verdict depends."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def job(notebook: Any, secret: str) -> Job:
+    """Read the steps of a notebook whose graded cells are ours.
+
+    Every submission gets dice of its own, drawn from the secret and the cells: whoever hands in again what a first verdict showed is
+    asked something else.
+
+    Args:
+        notebook: restored by `submission.restored`.
+        secret: the course's seed.
+
+    Returns:
+        The `Job`, one step for each code cell.
+
+    Raises:
+        ValueError: a graded code cell is not of the form check("psN/name", name).
+    """
+    steps = tuple(_step(cell) for cell in notebook.cells if cell.cell_type == "code")
+    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    return Job(steps, hashlib.sha256(repr((secret, cells)).encode()).hexdigest())
+
+
+def grade(job: Job, limits: Limits = USUAL, sandboxed: bool = True) -> list[list[dict[str, Any]]]:
+    """Run the cells and ask the Questions. A cell or an answer that ends the process is left out when the rest is run again.
+
+    Args:
+        job: what to grade.
+        limits: see `sandbox.Limits`.
+        sandboxed: see `sandbox.Pupil`.
+
+    Returns:
+        For each step its outputs, as a notebook stores them; those of a Question are the verdict and the points.
+    """
+    done, lost, until, room = {}, set(), time.monotonic() + limits.total, limits.output * MIB
+    while any(step.question and i not in done for i, step in enumerate(job.steps)):
+        with Pupil(limits, sandboxed=sandboxed) as pupil:
+            for i, step in enumerate(job.steps):
+                if i in lost or (step.question and i in done):
+                    continue
+                over = (
+                    f"All its cells and answers took more than {limits.total:g} s." if time.monotonic() > until else ""
+                )
+                done[i], why = _judged(pupil, step, job.seed, over) if step.question else _ran(pupil, step, over)
+                room -= len(json.dumps(done[i]))
+                if room < 0 and not step.question:
+                    done[i] = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
+                if why and not over:
+                    lost.add(i)
+                    break
+    return [done.get(i, []) for i in range(len(job.steps))]
+
+
+def _step(cell):
+    info = cell.metadata.get("nbgrader", {})
+    if not info.get("grade") or info.get("solution"):
+        return Step(cell.source)
+    match ast.parse(cell.source).body:
+        case [ast.Expr(ast.Call(ast.Name("check"), [ast.Constant(str() as question), ast.Name(name)], []))]:
+            return Step(cell.source, question, name)
+    raise ValueError(f'{info["grade_id"]}: a graded code cell must be check("psN/name", name), got {cell.source!r}')
+
+
+def _ran(pupil, step, over):
+    """A cell's outputs, and why the pupil is lost where it is."""
+    if over:
+        return [_stream(over)], over
+    try:
+        return pupil.run(step.source), ""
+    except LostError as error:
+        return [_stream(f"{error} This cell was left out.")], str(error)
+
+
+def _judged(pupil, step, seed, over):
+    """A Question's verdict as outputs, and why the pupil is lost where it is."""
+    question, why = load(step.question), over
+
+    def answers(inputs):
+        nonlocal why
+        try:
+            return Answer(None, None, why) if why else pupil.answer(step.question, step.name, inputs)
+        except LostError as error:
+            why = str(error)
+            return Answer(None, None, why)
+
+    return _shown(question.grade(answers, seed=seed)), why
+
+
+def _shown(verdict: Verdict):
+    return [
+        _output("display_data", {"text/plain": str(verdict), "text/html": verdict._repr_html_()}),
+        _output("execute_result", {"text/plain": f"{verdict.earned:g}"}) | {"execution_count": None},
+    ]
+
+
+def _output(kind, data):
+    return {"output_type": kind, "data": data, "metadata": {}}
+
+
+def _stream(text):
+    return {"output_type": "stream", "name": "stdout", "text": f"{text}\n"}

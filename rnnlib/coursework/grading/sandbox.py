@@ -1,0 +1,209 @@
+"""A pupil in a box: no network, no files but Python's and rnnlib's, and limits on time, memory, processes and output."""
+
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import psutil
+
+from rnnlib.coursework.answers import Answer, plain
+from rnnlib.coursework.grading import box, wire
+from rnnlib.coursework.grading.box import MIB
+from rnnlib.coursework.grading.pupil import cut
+from rnnlib.coursework.grading.submission import BASE64
+
+POLL = 0.05  # seconds between two looks at a pupil's processes
+GRACE = 5.0  # seconds more for an answer that is on its way
+
+
+class Limits(NamedTuple):
+    """How much one submission may take."""
+
+    cell: float = 60.0  # seconds a cell may run
+    answer: float = 20.0  # seconds a call of an answer may take
+    total: float = 600.0  # seconds in all
+    memory: int = 2048  # MiB resident, of all its processes
+    processes: int = 64
+    output: int = 16  # MiB sent back in one reply
+    files: int = 256  # MiB of temporary files
+
+
+USUAL = Limits()
+
+
+class LostError(Exception):
+    """The pupil is no more; the message says why, in words for its author."""
+
+
+class Pupil:
+    """A process for one learner's code: `with Pupil(limits) as pupil: pupil.run(source)`.
+
+    Args:
+        limits: see `Limits`.
+        sandboxed: whether bubblewrap keeps it from files, network and other processes; without, limits alone are kept.
+
+    Raises:
+        RuntimeError: on entering, bubblewrap is wanted and does not work here.
+    """
+
+    def __init__(self, limits: Limits = USUAL, *, sandboxed: bool = True):  # noqa: D107
+        self.limits, self.sandboxed = limits, sandboxed
+
+    def __enter__(self) -> "Pupil":
+        """Start the process."""
+        if self.sandboxed:
+            box.require_sandbox()
+        self._folder = tempfile.TemporaryDirectory(prefix="pupil-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            box.command(self.limits, self._folder.name, self.sandboxed),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=box.environment(self._folder.name, self.sandboxed),
+            cwd=self._folder.name,
+            start_new_session=True,
+        )
+        for pipe in (self._process.stdin, self._process.stdout):
+            os.set_blocking(pipe.fileno(), False)
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Kill it and all that it started."""
+        family = self._family()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def run(self, source: str) -> list[dict[str, Any]]:
+        """Run a cell.
+
+        Args:
+            source: its source.
+
+        Returns:
+            Its outputs, as a notebook stores them, none of which a browser would run.
+
+        Raises:
+            LostError: it ran too long, took too much, or ended the process.
+        """
+        outputs = self._asked({"source": source}, self.limits.cell).get("outputs")
+        return [output for output in map(_taken, outputs if isinstance(outputs, list) else ()) if output]
+
+    def answer(self, question: str, name: str, inputs: dict[str, Any]) -> Answer:
+        """Call a learner's function with the inputs of a Question.
+
+        Args:
+            question: the Question's id.
+            name: what the learner's function is called.
+            inputs: of one case.
+
+        Returns:
+            The `Answer`, of dicts, tuples and arrays alone.
+
+        Raises:
+            LostError: as for `run`.
+        """
+        message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
+        reply = self._asked(message, self.limits.answer + 5)
+        if reply.get("trouble") is not None:
+            return Answer(None, None, str(reply["trouble"])[:500])
+        try:
+            return Answer(plain(reply.get("value")), plain(reply.get("inputs")))
+        except (TypeError, RecursionError) as error:
+            return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
+
+    def _asked(self, message, seconds):
+        until = time.monotonic() + seconds
+        self._send(wire.encode(message), until, seconds)
+        try:
+            reply = wire.decode(self._received(until, seconds))
+        except wire.BrokenFrameError as error:
+            raise LostError("What came back could not be read.") from error
+        if not isinstance(reply, dict):
+            raise LostError("What came back could not be read.")
+        return reply
+
+    def _send(self, frame, until, seconds):
+        fd = self._process.stdin.fileno()
+        while frame:
+            self._watch(until, seconds)
+            if select.select([], [fd], [], POLL)[1]:
+                try:
+                    frame = frame[os.write(fd, frame) :]
+                except BrokenPipeError:
+                    raise LostError("It ended its own process.") from None
+
+    def _received(self, until, seconds):
+        fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
+        while len(data) < wanted:
+            waiting = select.select([fd], [], [], 0)[0]
+            self._watch(until + GRACE * bool(waiting), seconds)  # what has come is read, however late the reader is
+            if not waiting and not select.select([fd], [], [], POLL)[0]:
+                continue
+            chunk = os.read(fd, min(MIB, wanted - len(data)))
+            if not chunk:
+                raise LostError("It ended its own process.")
+            data += chunk
+            if wanted == wire.HEAD.size == len(data):
+                sizes = wire.HEAD.unpack(data)
+                if sum(sizes) > self.limits.output * MIB:
+                    raise LostError(f"It sent back more than {self.limits.output} MiB.")
+                wanted += sum(sizes)
+        return bytes(data)
+
+    def _watch(self, until, seconds):
+        """Raise `LostError` for a pupil that takes too long or too much."""
+        if time.monotonic() > until:
+            raise LostError(f"It was stopped after {seconds:g} s.")
+        family = self._family()
+        if len(family) > self.limits.processes:
+            raise LostError(f"It started more than {self.limits.processes} processes.")
+        held = _held(family)
+        if held > self.limits.memory * MIB:
+            raise LostError(f"It used more than {self.limits.memory} MiB of memory.")
+
+    def _family(self):
+        with suppress(psutil.Error):
+            first = psutil.Process(self._process.pid)
+            return [first, *first.children(recursive=True)]
+        return []
+
+
+def _held(family):
+    """Bytes of memory of all processes: resident, and files that are memory and have no name."""
+    held, files = 0, {}
+    for process in family:
+        with suppress(psutil.Error, OSError):
+            held += process.memory_info().rss
+            for entry in os.scandir(f"/proc/{process.pid}/fd"):
+                with suppress(OSError):
+                    if os.readlink(entry.path).startswith("/memfd:"):
+                        found = entry.stat()
+                        files[found.st_ino] = 512 * found.st_blocks
+    return held + sum(files.values())
+
+
+def _taken(output):
+    """Of an output what `pupil` makes, made anew: text, or a picture that is base64 and nothing else. None where there is neither."""
+    if not isinstance(output, dict):
+        return None
+    name, text, data = output.get("name"), output.get("text"), output.get("data")
+    if output.get("output_type") == "stream" and name in ("stdout", "stderr") and isinstance(text, str):
+        return {"output_type": "stream", "name": name, "text": cut(text)}
+    if output.get("output_type") != "display_data" or not isinstance(data, dict):
+        return None
+    kept = {"text/plain": cut(data["text/plain"])} if isinstance(data.get("text/plain"), str) else {}
+    if isinstance(picture := data.get("image/png"), str) and BASE64.fullmatch(picture):
+        kept["image/png"] = picture
+    return {"output_type": "display_data", "data": kept, "metadata": {}} if kept else None

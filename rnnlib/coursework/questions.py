@@ -1,0 +1,236 @@
+"""A Question: inputs drawn from a seed, the right answer, and the mistakes it can name.
+
+The learner's `check`, the grader and the tests all ask the same Question; only the seed differs. So nothing about it is secret.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, attempt, describe, plain
+from rnnlib.coursework.verdicts import Case, Verdict, compare
+
+PUBLIC = "public"  # the seed of `check`
+
+
+class Mistake(NamedTuple):
+    """A known wrong way to answer."""
+
+    answer: Callable[..., Any]  # called like the right one
+    says: str  # what it does, and what to do about it
+
+
+def _as_named(function, inputs):
+    with suppress(ValueError):  # not every callable tells its parameters
+        try:
+            inspect.signature(function).bind(**inputs)
+        except TypeError as error:
+            raise TypeError(f"your function must take {', '.join(inputs)}, under these names ({error})") from None
+    return function(**inputs)
+
+
+class Question(NamedTuple):
+    """One task of a problem set; id and cases are what a learner sees of it."""
+
+    id: str  # such as "ps2/backward"
+    title: str
+    points: float
+    cases: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]]  # what is special → draws the inputs
+    reference: Callable[..., Any]  # the right answer, from the inputs by name
+    mistakes: Mapping[str, Mistake] = {}
+    tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
+    jax: bool = False  # whether the inputs come as JAX arrays
+    call: Callable[[Callable, dict[str, Any]], Any] = _as_named  # how the function is called
+    hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
+
+    def inputs(self, case: str, seed: str, dtype: Any = np.float64) -> dict[str, Any]:
+        """Draw the inputs of a case: the same for the same seed.
+
+        Args:
+            case: a key of `cases`.
+            seed: any text.
+            dtype: of the floating-point arrays.
+
+        Returns:
+            The inputs by name.
+        """
+        digest = hashlib.sha256(f"{seed}/{self.id}/{case}".encode()).digest()
+        drawn = self.cases[case](np.random.default_rng(int.from_bytes(digest)))
+        return {name: jax.tree.map(partial(_cast, dtype=dtype), value) for name, value in drawn.items()}
+
+    def ask(self, function: Callable, inputs: dict[str, Any], *, seconds: float = 30.0) -> Answer:
+        """Call a function as this Question does, on a copy of the inputs."""
+        given = {name: jax.tree.map(self._own, value) for name, value in inputs.items()}
+        return attempt(partial(self.call, function), given, seconds=seconds)
+
+    def judge(self, case: str, inputs: dict[str, Any], answer: Answer) -> Case:
+        """Hold an answer against the reference, and name the mistakes that lead to it.
+
+        Args:
+            case: its name.
+            inputs: what was asked.
+            answer: what came.
+
+        Returns:
+            The verdict on this case.
+        """
+        wanted = self.ask(self.reference, inputs)
+        if wanted.trouble:
+            raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
+        if answer.trouble:
+            called = describe(inputs) if self.call is _as_named else ""
+            return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
+        tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if self.jax else ())]
+        parts = compare(answer.value, wanted.value, tolerance)
+        changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
+        says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
+        wrong = not all(part.right for part in parts)
+        return Case(case, parts, says, self._named(inputs, answer.value, tolerance) if wrong else ())
+
+    def conclude(self, cases: tuple[Case, ...], hint: str | None = None) -> Verdict:
+        """Put the cases together, with the mistakes in words.
+
+        Args:
+            cases: the verdict on each.
+            hint: what to say where no known mistake explains them.
+
+        Returns:
+            The `Verdict`.
+        """
+        verdict = Verdict(f"{self.id} · {self.title}", self.points, cases, ())
+        named = [self.mistakes[name].says for name in verdict.mistakes]
+        hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else (*named, *([hint] if hint else ()))[:1]
+        return verdict._replace(hints=hints)
+
+    def grade(
+        self, answers: Callable[[dict[str, Any]], Answer], *, seed: str = PUBLIC, dtype: Any = np.float64
+    ) -> Verdict:
+        """Ask all cases, and judge.
+
+        Args:
+            answers: inputs → Answer, from wherever the learner's function lives.
+            seed: where the inputs come from.
+            dtype: of the inputs.
+
+        Returns:
+            The `Verdict`.
+        """
+        judged, hint = [], None
+        for case in self.cases:
+            inputs = self.inputs(case, seed, dtype)
+            answer = answers(inputs)
+            judged.append(self.judge(case, inputs, answer))
+            if self.hint and hint is None and not judged[-1].says and judged[-1].share < 1:
+                hint = _quietly(self.hint, inputs, answer.value)
+            if answer.trouble and answer.trouble.startswith((UNANSWERED, LATE)):  # so would the others
+                judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
+                break
+        return self.conclude(tuple(judged), hint)
+
+    def _own(self, leaf):
+        """A copy for the function to do with as it likes."""
+        if not isinstance(leaf, np.ndarray):
+            return leaf
+        return jnp.asarray(leaf) if self.jax else leaf.copy()
+
+    def _named(self, inputs, value, tolerance):
+        """Mistakes that give exactly this answer."""
+        names, value = [], _finite(value)
+        for name, mistake in self.mistakes.items():
+            made = self.ask(mistake.answer, inputs)
+            if made.trouble is None and all(part.right for part in compare(value, _finite(made.value), tolerance)):
+                names.append(name)
+        return tuple(names)
+
+
+def load(id: str) -> Question:
+    """Find a Question of the problem sets.
+
+    Args:
+        id: such as "ps2/backward".
+
+    Returns:
+        The `Question`.
+
+    Raises:
+        KeyError: there is none of that name; the message lists those there are.
+
+    Example:
+        >>> load("ps2/backward").points
+        6
+    """
+    from rnnlib import problem_sets  # its modules define Questions
+
+    set_name = str(id).partition("/")[0]
+    if set_name not in problem_sets.NAMES:
+        raise KeyError(f"check: no problem set {set_name!r}. There are {', '.join(problem_sets.NAMES)}.")
+    questions = {question.id: question for question in import_module(f"rnnlib.coursework.problem_sets.{set_name}").QUESTIONS}
+    if id not in questions:
+        raise KeyError(f"check: no Question {id!r}. {set_name} asks {', '.join(questions)}.")
+    return questions[id]
+
+
+class NotYet(AssertionError):  # noqa: N818  (a learner reads it)
+    """An answer is not right yet; the verdict above it says why."""
+
+    def _render_traceback_(self):
+        return [f"NotYet: {self}"]
+
+
+def check(id: str, answer: Callable, *, seconds: float = 30.0) -> None:
+    """Show what is right and what is wrong about an answer, by name.
+
+    Args:
+        id: of the Question, such as "ps2/backward".
+        answer: your function.
+        seconds: how long each call may take.
+
+    Raises:
+        NotYet: something is wrong; the verdict is shown before.
+        KeyError: there is no such Question.
+        TypeError: the answer is not a function.
+    """
+    from IPython.display import display
+
+    question = load(id)
+    if not callable(answer):
+        raise TypeError(
+            f"check: the answer must be your function, got {type(answer).__name__}. Try check({id!r}, name)."
+        )
+    verdict = question.grade(partial(question.ask, answer, seconds=seconds))
+    display(verdict)
+    if not verdict.right:
+        raise NotYet(f"{verdict.earned:g} of {verdict.points:g} points so far")
+
+
+def _cast(leaf, dtype):
+    floating = isinstance(leaf, np.ndarray | jax.Array | np.generic) and np.issubdtype(leaf.dtype, np.floating)
+    return np.asarray(leaf, dtype) if floating else leaf
+
+
+def _is_single(*trees):
+    return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
+
+
+def _finite(tree):
+    """A plain tree with numbers that can be compared in place of NaN and infinity; its names stay in order."""
+    if isinstance(tree, dict):
+        return {name: _finite(field) for name, field in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map(_finite, tree))
+    return np.asarray(np.nan_to_num(tree, nan=7e29, posinf=1e30, neginf=-1e30))
+
+
+def _quietly(function, *args):
+    try:
+        return function(*args)
+    except Exception:  # a diagnosis that can't be made is no fault of the answer's
+        return None

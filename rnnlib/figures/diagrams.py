@@ -1,0 +1,350 @@
+"""Unrolled graphs: every number that an Elman net computes is a node, every use of it an edge, and a gradient is a sum over paths.
+
+Plain Python over tuples, slow on purpose: what `bptt.backward` does in a few matrix products can be followed here edge by edge.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.patches import FancyBboxPatch
+
+from rnnlib import bptt
+from rnnlib.figures import layout
+from rnnlib.cells import ElmanParams
+from rnnlib.validation import require_finite, require_floating, require_shape
+
+FILLS = {"weight": "#ffffff", "input": "#f3f3f3", "state": "#e8f2f9", "output": "#e7f5f0", "loss": "#fdf3e1"}
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8a8a8a"
+
+
+class Node(NamedTuple):
+    """One number of the unrolled net."""
+
+    id: str  # its place in the arrays, time from 1 and units from 0: "W_hh[0,1]", "h[3,0]" is tape.hs[3, 0, 0], "L[3]"; "L" is the sum
+    label: str  # how it is written, units from 1, a subscript after "_": "h_3,1"
+    kind: str  # weight, input, state, output or loss
+    time: int | None  # its step, 0 for h0; None for what belongs to no step: the other weights, and L
+    unit: tuple[int, ...]  # its indices in the array of its step, or in the weight's
+    position: layout.Point  # the centre of its card
+    value: float
+
+
+class Edge(NamedTuple):
+    """One use of a number: the target was computed from the source."""
+
+    source: str
+    target: str
+    derivative: float  # the local one, d target / d source with the target's other sources held still
+    route: tuple[layout.Point, ...]  # the line from card to card
+    label_at: layout.Point  # where its derivative is written, centred
+
+
+class Graph(NamedTuple):
+    """An unrolled net. Edges come in the order in which they are used: all edges into a node before any edge out of it."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def height(self) -> float:
+        """How tall its drawing is, in pixels, at the width of 860."""
+        return max((node.position[1] for node in self.nodes), default=0) + 58
+
+
+def unrolled_graph(params: ElmanParams, xs: Float[np.ndarray, "T B D"], targets: Float[np.ndarray, "T B K"]) -> Graph:
+    """Write an Elman net out, number by number, with L = Σ_t L_t and L_t = ½ Σ_k (y_tk − target_tk)².
+
+    Args:
+        params: the parameters, of NumPy arrays.
+        xs: (T, 1, D), the inputs of one sequence, time first.
+        targets: (T, 1, K), what the outputs should have been, in the same units.
+
+    Returns:
+        The `Graph`: a node for each entry of each array, an edge for each use, and the local derivatives.
+
+    Raises:
+        ValueError: shapes that disagree, more than one sequence, NaN or infinite numbers.
+        TypeError: inputs or targets that are not floating point.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> one = init_elman(1, 1, 1, rng=np.random.default_rng(0))
+        >>> graph = unrolled_graph(one, np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
+        >>> [edge.source for edge in graph.edges if edge.target == "h[2,0]"]
+        ['b_h[0]', 'W_xh[0,0]', 'x[2,0]', 'W_hh[0,0]', 'h[1,0]']
+
+    Source: Werbos (1990), Backpropagation through time, Proc. IEEE 78, section II, on ordered derivatives.
+    """
+    _check("unrolled_graph", params, xs, targets)
+    tape = bptt.forward(params, xs)
+    nodes = tuple(_nodes(params, tape, targets))
+    place = {node.id: node for node in nodes}
+    beside = 32 + 18 * len(params.b_h)
+    edges = []
+    for source, target, derivative in _uses(params, tape, targets):
+        lane = layout.column(len(xs), place[target].time or 0) - beside
+        edges.append(Edge(source, target, float(derivative), *layout.line(place[source], place[target], lane)))
+    return Graph(nodes, tuple(edges))
+
+
+def paths(graph: Graph, source: str, target: str) -> Iterator[tuple[Edge, ...]]:
+    """Walk every path from one node to another. There may be very many: see `count_paths`.
+
+    Args:
+        graph: the unrolled net.
+        source: a node's id, such as "W_hh[0,0]".
+        target: another's, such as "L[3]", or "L" for the sum over all steps.
+
+    Returns:
+        An iterator over the paths, each a tuple of edges.
+
+    Raises:
+        ValueError: no such node.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> one = init_elman(1, 1, 1, rng=np.random.default_rng(0))
+        >>> graph = unrolled_graph(one, np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
+        >>> for path in paths(graph, "W_hh[0,0]", "L[2]"):
+        ...     print([edge.target for edge in path])
+        ['h[1,0]', 'h[2,0]', 'y[2,0]', 'L[2]']
+        ['h[2,0]', 'y[2,0]', 'L[2]']
+
+    Source: Bauer (1974), Computational graphs and rounding error, SIAM J. Numer. Anal. 11, pp. 87-96.
+    """
+    _require_nodes("paths", graph, source, target)
+    leads_there, onward = {target}, {}
+    for edge in reversed(graph.edges):
+        if edge.target in leads_there:
+            leads_there.add(edge.source)
+            onward.setdefault(edge.source, []).insert(0, edge)
+
+    def walk(here, path):
+        if here == target:
+            yield path
+            return
+        for edge in onward.get(here, ()):
+            yield from walk(edge.target, (*path, edge))
+
+    return walk(source, ())
+
+
+def path_value(path: Iterable[Edge]) -> float:
+    """Multiply the local derivatives along a path: Π d target / d source. Their sum over all paths is the derivative.
+
+    Args:
+        path: its edges, as `paths` gives them.
+
+    Returns:
+        The product, in the units of the end over those of the beginning; 1 for a path of no edge.
+
+    Example:
+        >>> path_value([])
+        1.0
+
+    Source: Bauer (1974).
+    """
+    return math.prod((edge.derivative for edge in path), start=1.0)
+
+
+def count_paths(graph: Graph, source: str, target: str) -> int:
+    """Count the paths without walking them: count(node) = Σ count(its sources), one addition an edge.
+
+    Args:
+        graph: the unrolled net.
+        source: a node's id.
+        target: another's.
+
+    Returns:
+        How many paths there are, exactly.
+
+    Raises:
+        ValueError: no such node.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> net = init_elman(1, 2, 1, rng=np.random.default_rng(0))
+        >>> count_paths(unrolled_graph(net, np.ones((20, 1, 1)), np.zeros((20, 1, 1))), "W_hh[0,0]", "L")
+        2097130
+    """
+    _require_nodes("count_paths", graph, source, target)
+    count = {node.id: int(node.id == source) for node in graph.nodes}
+    for edge in graph.edges:
+        count[edge.target] += count[edge.source]
+    return count[target]
+
+
+def draw(graph: Graph, ax: plt.Axes, *, highlight: Iterable[tuple[Edge, ...]] = ()) -> None:
+    """Draw an unrolled net, time to the right, with some paths lit; a weight's edges are drawn only on a lit path.
+
+    Args:
+        graph: the unrolled net, small.
+        ax: the axes to draw on; about 8.6 inches wide, its frame and aspect are set.
+        highlight: the paths to light, as `paths` gives them; their edges carry their local derivatives.
+
+    Raises:
+        ValueError: a net too large to be read.
+
+    Example:
+        >>> from rnnlib.cells import init_elman
+        >>> one = init_elman(1, 1, 1, rng=np.random.default_rng(0))
+        >>> graph = unrolled_graph(one, np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
+        >>> fig, ax = plt.subplots(figsize=(8.6, 4.7))
+        >>> draw(graph, ax, highlight=paths(graph, "W_hh[0,0]", "L[2]"))
+    """
+    layout.require_drawable("draw", graph)
+    lit = {edge for path in highlight for edge in path}
+    named = {name for edge in lit for name in (edge.source, edge.target)}
+    weights = {node.id for node in graph.nodes if node.kind == "weight" and node.time is None}
+    for edge in graph.edges:
+        if edge in lit or edge.source not in weights:
+            _draw_edge(ax, edge, edge in lit)
+    for node in graph.nodes:
+        _draw_card(ax, node, node.id in named)
+        if node.time == 1 and node.kind != "state":
+            row = "losses" if node.kind == "loss" else f"{node.kind}s"
+            ax.text(12, node.position[1], row, va="center", fontsize=11, color="#555")
+        if node.kind == "input":
+            ax.text(node.position[0], graph.height - 10, f"step {node.time}", ha="center", fontsize=11, color="#555")
+    ax.set(xlim=(0, layout.WIDTH), ylim=(graph.height, 0), aspect="equal")
+    ax.axis("off")
+
+
+def scan_and_derivative(ax: plt.Axes, *, steps: int = 3) -> None:
+    """Draw a scan, and below it its derivative: a scan that runs back, h_{t-1} → h_t above, δ_t W_hhᵀ and the sums dW below.
+
+    Args:
+        ax: the axes to draw on; about 9 inches wide for three steps, its frame is set.
+        steps: how many.
+
+    Example:
+        >>> fig, ax = plt.subplots(figsize=(9, 4.6))
+        >>> scan_and_derivative(ax)
+    """
+    end = 2.65 * steps
+    labels = [(0.9, 4.7, "the scan"), (0.9, -0.2, "its derivative"), (end + 1.3, 3.85, f"$h_{steps}$")]
+    _arrows(ax, BLUE, "-", [(end + 0.4, 3.6, end + 1.95, 3.6)])
+    _arrows(ax, ORANGE, "--", [(2.0, 0.9, 0.35, 0.9)])
+    for t in range(1, steps + 1):
+        x, back = 2.65 * t, rf"$\delta_{t} W_{{hh}}^\top, dW$"
+        for y, word, colour in [(3.6, "step", BLUE), (0.9, "step back", ORANGE)]:
+            box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": colour, "lw": 1.6}
+            ax.text(x, y, word, ha="center", va="center", size=12, bbox=box)
+        _arrows(ax, BLUE, "-", [(x, 2.65, x, 3.25), (x, 3.95, x, 4.5), (x - 2.25, 3.6, x - 0.4, 3.6)])
+        _arrows(ax, ORANGE, "--", [(x, 0.0, x, 0.55), (x + 2.0, 0.9, x + 0.65, 0.9)])
+        _arrows(ax, GREY, ":", [(x + 0.3, 3.2, x + 0.3, 1.3)])
+        labels += [
+            (x, 2.42, f"$x_{t}$"),
+            (x, 4.7, f"$y_{t}$"),
+            (x - 1.25, 3.85, f"$h_{t - 1}$"),
+            (x, -0.2, f"$dy_{t}$"),
+        ]
+        labels += [(x + 0.65, 2.1, "tape"), (x - 1.32, 1.32, back)]
+    for x, y, text in [*labels, (end + 1.32, 1.2, "0, 0")]:
+        ax.text(x, y, text, ha="center", va="center", size=12)
+    ax.set(xlim=(0, end + 2.25), ylim=(-0.5, 5))
+    ax.axis("off")
+
+
+def _arrows(ax, colour, dash, ends):
+    look = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "color": colour, "lw": 1.7, "ls": dash}
+    for *tail, x, y in ends:
+        ax.annotate("", (x, y), tail, arrowprops=look)
+
+
+def _require_nodes(where, graph, *names):
+    for name in names:
+        if name not in {node.id for node in graph.nodes}:
+            hint = "Ids look like W_hh[0,1], h[3,0], L[3] and L; time counts from 1, units from 0."
+            raise ValueError(f"{where}: source and target must be nodes of the graph, got {name!r}. {hint}")
+
+
+def _check(where, params, xs, targets):
+    require_floating(where, xs=xs, targets=targets)
+    D, K = len(params.W_xh), len(params.b_y)
+    require_shape(where, "xs", xs, ("T", 1, D), match="(one sequence, time first)", hint="Try xs[:, :1].")
+    require_shape(where, "targets", targets, (len(xs), 1, K), match="to match xs and b_y", hint="One for each output.")
+    require_finite(where, targets=targets)
+
+
+def _nodes(params, tape, targets):
+    """Every number, in an order in which it can be computed."""
+    (T, _, D), H, K = tape.xs.shape, len(params.b_h), len(params.b_y)
+    letters = {"W_xh": "w_x", "W_hh": "w_h", "b_h": "b", "W_hy": "w_y"} if D == H == K == 1 else {}
+    weights = [(name, index) for name, array in params._asdict().items() for index in np.ndindex(array.shape)]
+    for place, (name, index) in enumerate(weights):
+        array, initial = getattr(params, name), name == "h0"
+        label = _sub("h_0" if initial else letters.get(name, name), index, array.shape)
+        group = list(params._fields).index(name)
+        position = layout.position(T, H, "state", 0, index[0]) if initial else layout.chip(place, group, len(weights))
+        id = f"{name}[{','.join(map(str, index))}]"
+        yield Node(id, label, "weight", 0 if initial else None, index, position, float(array[index]))
+    arrays = {"input": ("x", tape.xs), "state": ("h", tape.hs[1:]), "output": ("y", tape.ys)}
+    losses = ((tape.ys - targets) ** 2).sum((1, 2)) / 2
+    for t in range(1, T + 1):
+        for kind, (letter, array) in arrays.items():
+            for (unit,), value in np.ndenumerate(array[t - 1, 0]):
+                label, position = _sub(f"{letter}_{t}", (unit,), array.shape[2:]), layout.position(T, H, kind, t, unit)
+                yield Node(f"{letter}[{t},{unit}]", label, kind, t, (unit,), position, float(value))
+        yield Node(f"L[{t}]", f"L_{t}", "loss", t, (), layout.position(T, H, "loss", t, 0), float(losses[t - 1]))
+    yield Node("L", "L", "loss", None, (), (layout.column(T, T), layout.ROWS["weight"]), float(losses.sum()))
+
+
+def _uses(params, tape, targets):
+    """Every (source, target, local derivative), in the order of computation."""
+    (T, _, D), H, K = tape.xs.shape, len(params.b_h), len(params.b_y)
+    xs, hs, ys = (array[:, 0] for array in tape)
+    for t in range(1, T + 1):
+        for j in range(H):
+            state, slope = f"h[{t},{j}]", 1 - hs[t, j] ** 2  # tanh'(a) = 1 - tanh(a)²
+            yield f"b_h[{j}]", state, slope
+            for d in range(D):
+                yield f"W_xh[{d},{j}]", state, slope * xs[t - 1, d]
+                yield f"x[{t},{d}]", state, slope * params.W_xh[d, j]
+            for i in range(H):
+                yield f"W_hh[{i},{j}]", state, slope * hs[t - 1, i]
+                yield f"h[{t - 1},{i}]" if t > 1 else f"h0[{i}]", state, slope * params.W_hh[i, j]
+        for k in range(K):
+            output = f"y[{t},{k}]"
+            yield f"b_y[{k}]", output, 1.0
+            for j in range(H):
+                yield f"W_hy[{j},{k}]", output, hs[t, j]
+                yield f"h[{t},{j}]", output, params.W_hy[j, k]
+            yield output, f"L[{t}]", ys[t - 1, k] - targets[t - 1, 0, k]
+        yield f"L[{t}]", "L", 1.0
+
+
+def _sub(label, index, shape):
+    """Add the indices, from 1, of the axes that are longer than 1: W_hh,12."""
+    digits = "".join(str(i + 1) for i, size in zip(index, shape, strict=True) if size > 1)
+    return f"{label},{digits}" if digits else label
+
+
+def _draw_edge(ax, edge, lit):
+    colour, width = (BLUE, 2.4) if lit else (GREY, 0.9)
+    ax.plot(*zip(*edge.route[:-1], strict=True), color=colour, lw=width, solid_joinstyle="round", zorder=2 + lit)
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", edge.route[-1], edge.route[-2], arrowprops=arrow, zorder=2 + lit)
+    if lit and edge.target != "L":  # there it is 1
+        halo = {"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"}
+        ax.text(*edge.label_at, _number(edge.derivative), ha="center", va="center", fontsize=10, bbox=halo, zorder=5)
+
+
+def _draw_card(ax, node, lit):
+    (x, y), (w, h) = node.position, layout.CHIP if node.kind == "weight" else layout.CARD
+    shape = "square,pad=0" if node.kind == "weight" else "round,pad=0,rounding_size=12"
+    outline = {"ec": BLUE if lit else GREY, "lw": 2.2 if lit else 0.9}
+    ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle=shape, fc=FILLS[node.kind], zorder=4, **outline))
+    base, _, sub = node.label.partition("_")
+    label, size = f"${base}_{{{sub}}}$" if sub else f"${base}$", 12 if len(sub) < 4 else 11
+    ax.text(x, y - 10, label, ha="center", va="center", fontsize=size, zorder=5)
+    ax.text(x, y + 14, _number(node.value), ha="center", va="center", fontsize=10, zorder=5)
+
+
+def _number(value):
+    text = f"{abs(value):.2f}"
+    return f"−{text}" if value < 0 and float(text) else text

@@ -1,0 +1,295 @@
+"""A course from release to grades: nobody gains a point not earned, nobody loses one that another's code could take."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbgrader.api import Gradebook
+
+from rnnlib.coursework.grading import box, carrier, course, grader, seed
+from rnnlib.coursework.grading.sandbox import Limits
+from tests.conftest import ROOT
+from tests.coursework.grading.attacks import ALL, submissions
+
+NAME = "ps2_backward"
+SECRET = "a-secret-that-nobody-may-see"
+LIMITS = Limits(cell=25, answer=5, total=240, memory=1024)
+
+
+def need_sandbox():
+    """Skip, saying why, where bubblewrap does not work."""
+    try:
+        box.require_sandbox()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The secret in a file, and the problem set cut down to its answers and checks."""
+    with pytest.MonkeyPatch.context() as patch:
+        root, secret = tmp_path_factory.mktemp("course"), tmp_path_factory.mktemp("home") / "seed"
+        secret.write_text(SECRET)
+        patch.delenv("RNN_COURSE_SEED", raising=False)
+        patch.setenv("RNN_COURSE_SEED_FILE", str(secret))
+        source = nbformat.read(ROOT / course.SOURCE / NAME / f"{NAME}.ipynb", as_version=4)
+        source.cells = [c for c in source.cells if c.id == "imports" or c.id.endswith(("-answer", "-check"))]
+        path = root / course.SOURCE / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(source, path)
+        yield root, secret, source
+
+
+@pytest.fixture(scope="module")
+def graded(environment):
+    """Everybody's submission, graded."""
+    need_sandbox()
+    root, secret, source = environment
+    (released,) = course.release(root)
+    places = {
+        "seed": str(secret),
+        "gradebook": str(root / "course" / "gradebook.db"),
+        "source": str(root / course.SOURCE),
+        "course": str(root),
+    }
+    everybody = submissions(**places)
+    for student, one in everybody.items():
+        notebook = nbformat.read(released, as_version=4)
+        if one.solved:
+            solutions = {cell.id: cell.source for cell in source.cells}
+            for cell in notebook.cells:
+                if cell.id.endswith("-answer") and cell.id != "row-answer":
+                    cell.source = solutions[cell.id]
+        one.change(notebook)
+        hand_in(root, student, json.dumps(notebook))
+    hand_in(root, "broken", "{]")
+    link = root / "course" / "submitted" / "linked" / NAME / f"{NAME}.ipynb"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb")
+    results = {one.student: one for one in course.grade(root, limits=LIMITS)}
+    course.feedback(root)
+    return root, everybody, results
+
+
+def hand_in(root, student, text):
+    """Put a notebook where nbgrader's collecting puts it."""
+    path = root / "course" / "submitted" / student / NAME / f"{NAME}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def scores(root):
+    """Points in the gradebook, by student."""
+    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        return {s.student.id: s.score for s in gradebook.assignment_submissions(NAME)}
+
+
+def page(root, student):
+    """What a student is told."""
+    return (root / "course" / "feedback" / student / NAME / f"{NAME}.html").read_text()
+
+
+def test_everybody_earns_what_they_earned(graded, measured):
+    root, everybody, results = graded
+    earned = scores(root)
+    for student, one in everybody.items():
+        said = "yes" if one.says in page(root, student) else "NO"
+        measured("submissions", submission=student, wanted=one.earns, earned=earned.get(student), told=said)
+    assert {student: earned.get(student) for student in everybody} == {
+        s: pytest.approx(one.earns) for s, one in everybody.items()
+    }
+    assert not [student for student, one in everybody.items() if one.says not in page(root, student)]
+    assert {student for student, one in results.items() if one.note} == {"broken", "linked"}
+    assert "no notebook" in results["broken"].note
+    assert "link" in results["linked"].note
+
+
+def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, monkeypatch):
+    need_sandbox()
+    monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
+    release = tmp_path / course.RELEASE / NAME / f"{NAME}.ipynb"
+    release.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(), release)
+    hand_in(tmp_path, "early", release.read_text())
+    with pytest.raises(RuntimeError, match=r"the gradebook does not know ps2_backward. Run `make release` first"):
+        course.grade(tmp_path)
+
+
+def test_what_lies_in_the_wrong_place_is_told(tmp_path):
+    (tmp_path / course.RELEASE / NAME).mkdir(parents=True)
+    hand_in(tmp_path, "ada", "{}")
+    hand_in(tmp_path, "Doe, Jane", "{}")
+    hand_in(tmp_path, "=1+1", "{}")
+    hand_in(tmp_path, "linked", "{}")
+    (tmp_path / "course/submitted/linked" / NAME / "data.txt").symlink_to("/etc/hostname")
+    (tmp_path / "course/submitted/ada/PS2_backward").mkdir()
+    notes = {(one.student, one.assignment): one.note for one in course.submissions(tmp_path)}
+    assert notes["ada", NAME] == ""
+    assert "rename it" in notes["Doe, Jane", NAME]
+    assert "rename it" in notes["=1+1", NAME]
+    assert notes["linked", NAME] == "it holds a link"
+    assert "no set of this name" in notes["ada", "PS2_backward"]
+
+
+def test_a_locked_gradebook_says_what_to_do(tmp_path, monkeypatch):
+    need_sandbox()
+    monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "gradebook.db").write_text("no database" * 100)
+    with pytest.raises(RuntimeError, match=r"the gradebook can't be read: .*Is formgrader busy"):
+        course.grade(tmp_path)
+
+
+def test_an_archive_from_moodle_is_sorted_by_student(tmp_path):
+    archive = tmp_path / "course" / "downloaded" / NAME / "archive"
+    archive.mkdir(parents=True)
+    with zipfile.ZipFile(archive / "all.zip", "w") as file:
+        for folder in ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_"):
+            file.writestr(f"{folder}/{NAME}.ipynb", folder)
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    subprocess.run(
+        [sys.executable, "-m", "nbgrader", "zip_collect", NAME], cwd=tmp_path, check=True, capture_output=True
+    )
+    sorted_ = {path.parts[-3]: path.read_text().split("_")[0] for path in tmp_path.glob("course/submitted/*/*/*.ipynb")}
+    assert sorted_ == {"Ada Lovelace": "Ada Lovelace", "Zoë de Wit-Ng": "Zoë de Wit-Ng"}
+
+
+def test_no_secret_leaves(graded):
+    root, everybody, _ = graded
+    source = nbformat.read(root / course.SOURCE / NAME / f"{NAME}.ipynb", as_version=4)
+    solution = next(
+        line for c in source.cells if c.id == "chunk-answer" for line in c.source.split("\n") if "d_as[t] =" in line
+    )
+    for student, one in everybody.items():
+        told = page(root, student)
+        assert SECRET not in told
+        assert one.solved or solution.strip() not in told
+        assert "SQLite format" not in told
+
+
+def test_no_script_reaches_the_instructors_browser(graded):
+    root, _, _ = graded
+    told = page(root, "scripts")
+    assert "alert(1)" in told, "the text itself may be seen"
+    for live in ("<script>alert", "<img src=x", 'href="javascript:'):
+        assert live not in told
+    stored = (root / "course" / "autograded" / "scripts" / NAME / f"{NAME}.ipynb").read_text()
+    assert "application/javascript" not in stored
+
+
+def test_nothing_is_broken_or_left_running(graded):
+    root, everybody, _ = graded
+    assert not (root / "exploded").exists()
+    assert (root / course.SOURCE / NAME / f"{NAME}.ipynb").exists()
+    assert len(list((root / "course" / "submitted").iterdir())) == len(everybody) + 2
+    running = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [line for line in running if any("987654" in word for word in line)]
+
+
+def test_a_manual_answer_waits_for_its_reader(graded):
+    root, _, _ = graded
+    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        waiting = gradebook.find_submission(NAME, "scripts").needs_manual_grade
+        unanswered = gradebook.find_submission(NAME, "perfect").needs_manual_grade
+    assert (waiting, unanswered) == (True, False)
+
+
+def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(graded, monkeypatch):
+    root, _, _ = graded
+    before = scores(root)
+    monkeypatch.setattr(grader, "grade", lambda *args: pytest.fail("graded again"))
+    course.grade(root, limits=LIMITS)
+    assert scores(root) == before
+    monkeypatch.undo()
+    monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
+    released = (root / course.RELEASE / NAME / f"{NAME}.ipynb").read_text()
+    hand_in(root, "late", released)
+    course.grade(root, limits=LIMITS)
+    assert scores(root) == before | {"late": 0.0}
+
+
+def test_one_student_can_be_graded_again(graded, monkeypatch):
+    root, _, _ = graded
+    before, asked, grade = scores(root), [], grader.grade
+    monkeypatch.setattr(grader, "grade", lambda job, **options: asked.append(job) or grade(job, **options))
+    course.grade(root, again=["half"], limits=LIMITS)
+    assert len(asked) == 1
+    assert scores(root) == before
+
+
+def test_half_written_files_are_made_anew(graded):
+    root, _, _ = graded
+    before = scores(root)
+    (root / "course" / "autograded" / "half" / NAME / f"{NAME}.ipynb").write_text('{"cells": [')
+    (root / "course" / "records" / "perfect" / f"{NAME}.json").write_text("[]")
+    assert not [one for one in course.grade(root, limits=LIMITS) if one.student in ("half", "perfect") and one.note]
+    assert scores(root) == before
+
+
+def test_grades_are_exported(graded):
+    root, everybody, _ = graded
+    lines = course.grades(root).read_text().splitlines()
+    assert any(line.startswith(f"{NAME},") and ",perfect," in line and line.endswith(f",{ALL},20.0") for line in lines)
+    assert len(lines) > len(everybody)
+
+
+def test_a_run_that_is_killed_goes_on(graded):
+    root, _, _ = graded
+    records = root / "course" / "records"
+    before = scores(root)
+    shutil.rmtree(records / "perfect")
+    shutil.rmtree(records / "half")
+    for student in ("perfect", "half"):
+        shutil.rmtree(root / "course" / "autograded" / student)
+    command = [sys.executable, "-m", "rnnlib.coursework.grading", "grade", "--course", str(root)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+        while not (done := [s for s in ("perfect", "half") if (records / s / f"{NAME}.json").exists()]):
+            assert run.poll() is None, "it ended before anything was stored"
+        run.kill()
+    stamp = {s: (records / s / f"{NAME}.json").stat().st_mtime_ns for s in done}
+    course.grade(root, limits=LIMITS)
+    assert scores(root) == before
+    assert {s: (records / s / f"{NAME}.json").stat().st_mtime_ns for s in done} == stamp
+    assert not list(Path(records).rglob("*.part"))
+
+
+def test_a_dask_cluster_grades_alike(graded):
+    distributed = pytest.importorskip("distributed", reason="Dask comes with the cluster extra")
+    root, _, _ = graded
+    before = scores(root)
+    for student in ("perfect", "half"):
+        shutil.rmtree(root / "course" / "records" / student)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        course.grade(root, executor=client.get_executor(), limits=LIMITS)
+    assert scores(root) == before
+    assert (root / "course" / "records" / "half" / f"{NAME}.json").exists()
+
+
+def test_without_a_seed_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("RNN_COURSE_SEED", raising=False)
+    monkeypatch.setenv("RNN_COURSE_SEED_FILE", str(tmp_path / "seed"))
+    with pytest.raises(RuntimeError, match=r"no secret seed at .*make course-seed"):
+        course.grade(tmp_path)
+
+
+@pytest.mark.parametrize("weak", ["", "abc"])
+def test_a_seed_that_could_be_guessed_is_refused(tmp_path, monkeypatch, weak):
+    monkeypatch.delenv("RNN_COURSE_SEED", raising=False)
+    monkeypatch.setenv("RNN_COURSE_SEED_FILE", str(tmp_path / "seed"))
+    (tmp_path / "seed").write_text(weak)
+    with pytest.raises(RuntimeError, match=rf"has {len(weak)} characters; it needs 16"):
+        course.grade(tmp_path)
+    (tmp_path / "seed").unlink()
+    made = seed.make()
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert len(seed.secret()) == 64
+    assert seed.make().read_text() == seed.secret()

@@ -1,0 +1,143 @@
+"""Of a submission, answers and added cells are taken; the rest is the release's, whatever came."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
+
+from rnnlib.coursework.grading import grader, submission
+
+
+def labelled(make, source, name, **info):
+    cell = make(source, id=name)
+    cell.metadata["nbgrader"] = {"grade_id": name, "grade": False, "solution": False, "locked": True} | info
+    return cell
+
+
+@pytest.fixture
+def release():
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Title", id="title"),
+            labelled(new_code_cell, "import numpy as np", "imports"),
+            labelled(new_code_cell, "raise NotImplementedError", "answer", solution=True, locked=False),
+            labelled(new_code_cell, 'check("ps2/backward", backward)', "check", grade=True, points=6),
+            labelled(new_markdown_cell, "YOUR ANSWER HERE", "words", grade=True, solution=True, locked=False, points=3),
+        ]
+    )
+
+
+def sources(notebook):
+    return [cell.source for cell in notebook.cells]
+
+
+def copy(notebook):
+    return nbformat.reads(nbformat.writes(notebook), 4)
+
+
+def test_answers_are_taken_and_nothing_else(release):
+    handed_in = copy(release)
+    for cell in handed_in.cells:
+        cell.source = "mine"
+        cell.metadata = {"nbgrader": cell.metadata.get("nbgrader", {}) | {"points": 100, "locked": False}}
+    got = submission.restored(release, handed_in)
+    assert sources(got) == ["# Title", "import numpy as np", "mine", 'check("ps2/backward", backward)', "mine"]
+    assert [cell.metadata for cell in got.cells] == [cell.metadata for cell in release.cells]
+
+
+def test_added_cells_stay_where_they_were_even_if_cells_moved(release):
+    handed_in = copy(release)
+    title, imports, answer, check, words = handed_in.cells
+    first, helper, raw = new_code_cell("first"), new_code_cell("helper"), new_raw_cell("raw")
+    handed_in.cells = [first, check, title, answer, helper, raw, words, imports]
+    got = submission.restored(release, handed_in)
+    assert sources(got) == [
+        "first",
+        "# Title",
+        "import numpy as np",
+        "raise NotImplementedError",
+        "helper",
+        *sources(release)[3:],
+    ]
+
+
+def test_missing_cells_come_back_and_a_second_copy_of_an_answer_is_an_added_cell(release):
+    handed_in = copy(release)
+    twin = copy(release).cells[2]
+    twin.source, twin.id = "again", "twin"
+    handed_in.cells = [handed_in.cells[2], twin]
+    assert sources(submission.restored(release, handed_in)) == [*sources(release)[:3], "again", *sources(release)[3:]]
+
+
+def test_outputs_are_dropped(release):
+    handed_in = copy(release)
+    handed_in.cells[3].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "6.0"})]
+    assert all(not cell.get("outputs") for cell in submission.restored(release, handed_in).cells)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("$a<b$ and 1 <2", "$a&lt;b$ and 1 <2"),
+        ("[x](javascript:alert(1))", "[x] (javascript:alert(1))"),
+        ("[x](&#106;avascript:alert(1))", "[x] (&#106;avascript:alert(1))"),
+        ("[x]: javascript:alert(1)", "[x] : javascript:alert(1)"),
+        ("[x](https://example.org)", "[x](https://example.org)"),
+        ("![p](attachment:p.gif)", "![p] (a picture that is not here)"),
+        ("a\ud800b", "a?b"),
+    ],
+)
+def test_markdown_loses_what_a_browser_would_run(release, written, kept):
+    handed_in = copy(release)
+    handed_in.cells[4].source = written
+    assert submission.restored(release, handed_in).cells[4].source == kept
+
+
+def test_pasted_pictures_stay(release):
+    handed_in = copy(release)
+    good, bad = {"image/png": "aGVsbG8="}, {"image/svg+xml": "<svg onload=alert(1)>"}
+    handed_in.cells[4].attachments = {"good.png": good, "bad.svg": bad, "odd.png": {"image/png": '"><script>'}}
+    handed_in.cells[4].source = "![p](attachment:good.png) ![p](attachment:bad.svg)"
+    kept = submission.restored(release, handed_in).cells[4]
+    assert kept.attachments == {"good.png": good}
+    assert kept.source == "![p](attachment:good.png) ![p] (a picture that is not here)"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{]", "no notebook"),
+        ('{"cells": 3}', "no notebook"),
+        ("[]", "no notebook"),
+        ("x" * (submission.LARGEST + 1), "MiB, 20 at most"),
+    ],
+)
+def test_what_is_no_notebook_is_told_so(tmp_path, content, says):
+    path = tmp_path / "ps2.ipynb"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=says):
+        submission.read(path)
+
+
+def test_a_job_has_dice_of_its_own(release):
+    one = grader.job(release, "secret")
+    assert one.steps[-1] == grader.Step('check("ps2/backward", backward)', "ps2/backward", "backward")
+    assert one == grader.job(copy(release), "secret")
+    changed = copy(release)
+    changed.cells[2].source += "  # another"
+    assert len({one.seed, grader.job(changed, "secret").seed, grader.job(release, "other").seed}) == 3
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "6.0",
+        'check("ps2/backward", len(x))',
+        'check("ps2/backward", f)\nprint(1)',
+        'check("ps2/backward", f, seconds=1)',
+    ],
+)
+def test_a_graded_cell_that_is_no_check_is_refused(release, source):
+    release.cells[3].source = source
+    with pytest.raises(ValueError, match="a graded code cell must be check"):
+        grader.job(release, "secret")

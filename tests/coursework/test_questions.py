@@ -1,0 +1,163 @@
+"""Every Question: the reference is right, every mistake is rejected and named, and nothing lazy earns points."""
+
+from importlib import import_module
+
+import jax
+import numpy as np
+import pytest
+
+from rnnlib.coursework import problem_sets
+from rnnlib.coursework.answers import attempt, plain
+from rnnlib.clinic.catalogue import CATALOGUE
+from rnnlib.coursework.questions import PUBLIC, NotYet, Question, check, load
+
+QUESTIONS = [q for name in problem_sets.NAMES for q in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS]
+each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.id)
+by_name = Question._field_defaults["call"]
+SEEDS = (PUBLIC, "a", "b")
+
+
+def graded(question, function, **options):
+    return question.grade(lambda inputs: question.ask(function, inputs), **options)
+
+
+@each_question
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_reference_earns_all(question, dtype):
+    for seed in SEEDS:
+        verdict = graded(question, question.reference, seed=seed, dtype=dtype)
+        assert verdict.right, verdict
+        assert verdict.earned == question.points
+
+
+@each_question
+def test_every_mistake_is_rejected_and_named(question):
+    assert len(question.mistakes) >= 2
+    for name, mistake in question.mistakes.items():
+        answer = unnamed(mistake.answer) if question.call is by_name else mistake.answer
+        verdict = graded(question, answer, seed="a")
+        assert not verdict.right, f"{name} passes"
+        assert name in verdict.mistakes, f"{name} is taken for {verdict.mistakes}:\n{verdict}"
+        assert mistake.says in str(verdict)
+
+
+def unnamed(function):
+    """The same function, which returns a tuple where it returned names."""
+
+    def answer(*args, **inputs):
+        result = function(*args, **inputs)
+        return tuple(result.values()) if isinstance(result, dict) else result
+
+    return answer
+
+
+def lazy(question, make):
+    """A function that makes something of the right answer's structure."""
+
+    def answer(*args, **inputs):
+        right = question.reference(*args, **inputs)
+        return jax.tree.map(make, plain(right))
+
+    return answer
+
+
+@each_question
+def test_nothing_lazy_earns_points(question):
+    answers = {
+        "zeros": lazy(question, np.zeros_like),
+        "ones": lazy(question, np.ones_like),
+        "NaN": lazy(question, lambda a: np.full(a.shape, np.nan)),
+        "nothing": lambda *args, **inputs: None,
+        "an input": lambda *args, **inputs: [*args, *inputs.values()][-1],
+    }
+    for name, answer in answers.items():
+        earned = graded(question, answer).earned
+        assert earned <= 0.25 * question.points, f"{name} earns {earned} of {question.points}"
+
+
+@each_question
+def test_inputs_come_from_the_seed_alone(question):
+    for case in question.cases:
+        one, again, other = (jax.tree.leaves(question.inputs(case, seed)) for seed in ("a", "a", "b"))
+        assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+        assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=False)), f"{case} is always the same"
+
+
+def test_the_catalogue_is_all_there():
+    assert set(load("ps2/backward").mistakes) >= set(CATALOGUE)
+
+
+def test_two_mistakes_together_are_diagnosed():
+    from rnnlib import clinic
+
+    def both(params, xs, d_ys):
+        return clinic.wrong_gradient(("mean_over_batch", "h0_dropped"), params, xs, d_ys)
+
+    assert "Two mistakes together" in str(graded(load("ps2/backward"), both))
+
+
+def test_an_answer_that_changes_its_inputs_is_told_so():
+    question = load("ps2/backward")
+
+    def spoils(params, xs, d_ys):
+        xs *= 2
+        return question.reference(params, xs / 2, d_ys)
+
+    verdict = graded(question, spoils)
+    assert verdict.earned == 0
+    assert "It changes its input xs. Work on a copy." in str(verdict)
+
+
+def test_a_plain_tuple_is_as_good_as_a_named_one():
+    question = load("ps2/backward")
+    assert graded(question, lambda **inputs: tuple(question.reference(**inputs))).right
+
+
+def test_the_parameters_must_keep_their_names():
+    def renamed(p, xs, d_ys):
+        return xs
+
+    told = str(graded(load("ps2/backward"), renamed))
+    assert "your function must take params, xs, d_ys, under these names (missing a required argument: 'p')" in told
+
+
+def test_a_stub_is_asked_once():
+    calls = []
+
+    def stub(**inputs):
+        calls.append(1)
+        raise NotImplementedError
+
+    assert "Not answered yet" in str(graded(load("ps2/backward"), stub))
+    assert len(calls) == 1
+
+
+def test_check_shows_the_verdict_and_says_how_far_one_is(capsys):
+    question = load("ps2/backward")
+    check("ps2/backward", question.reference)
+    assert "6 of 6 points" in capsys.readouterr().out
+    with pytest.raises(NotYet, match=r"^3.33 of 6 points so far$"):
+        check("ps2/backward", question.mistakes["error_not_carried"].answer)
+    assert CATALOGUE["error_not_carried"].fix in capsys.readouterr().out
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("id", "answer", "error", "says"),
+    [
+        ("ps9/x", len, KeyError, r"no problem set 'ps9'. There are ps1, ps2"),
+        ("ps2/x", len, KeyError, r"no Question 'ps2/x'. ps2 asks .*ps2/backward"),
+        ("ps2/backward", {}, TypeError, r"must be your function, got dict. Try check\('ps2/backward', name\)"),
+    ],
+)
+def test_bad_input(id, answer, error, says):
+    with pytest.raises(error, match=says):
+        check(id, answer)
+
+
+def test_a_reference_that_fails_is_our_fault_and_says_so():
+    question = load("ps2/backward")._replace(reference=lambda **inputs: inputs["nothing"])
+    with pytest.raises(
+        RuntimeError, match=r"ps2/backward: the reference failed on case 'a batch of sequences'. It raised KeyError"
+    ):
+        graded(question, lambda **inputs: attempt(len, {}, seconds=1))

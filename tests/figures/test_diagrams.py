@@ -1,0 +1,192 @@
+"""The sum over paths is the gradient: held against bptt.backward and finite differences; counts against enumeration."""
+
+import hypothesis.strategies as st
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnnlib import bptt, gradcheck, losses
+from rnnlib.figures import diagrams, layout
+from rnnlib.cells import ElmanParams
+from tests.strategies import problem, problems
+
+small = problems(T=(1, 3), B=(1, 1), D=(1, 3), H=(1, 3), K=(1, 3))
+
+
+def graph_of(case):
+    return diagrams.unrolled_graph(case.params, case.xs, case.d_ys)  # d_ys serve as targets
+
+
+def sum_over_paths(graph, params, target="L"):
+    def total(name, index):
+        source = f"{name}[{','.join(map(str, index))}]"
+        return sum(map(diagrams.path_value, diagrams.paths(graph, source, target)))
+
+    grads = {name: np.zeros(array.shape) for name, array in params._asdict().items()}
+    for name, grad in grads.items():
+        for index in np.ndindex(grad.shape):
+            grad[index] = total(name, index)
+    return ElmanParams(**grads)
+
+
+@given(small)
+def test_sum_over_paths_is_the_gradient(case):
+    tape = bptt.forward(case.params, case.xs)
+    exact = bptt.backward(case.params, tape, tape.ys - case.d_ys)
+    for a, b in zip(sum_over_paths(graph_of(case), case.params), exact, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_sum_over_paths_agrees_with_finite_differences():
+    case = problem(3, 1, 2, 2, 2)
+
+    def loss(params):
+        return losses.squared_error(bptt.forward(params, case.xs).ys, case.d_ys, np.ones((3, 1)))
+
+    estimate = gradcheck.finite_differences(loss, case.params)
+    assert gradcheck.compare(sum_over_paths(graph_of(case), case.params), estimate, tolerance=1e-6).agree
+
+
+@given(small, st.integers(1, 3))
+def test_paths_to_one_loss_see_that_loss_alone(case, t):
+    t = min(t, len(case.xs))
+    tape = bptt.forward(case.params, case.xs)
+    d_ys = np.where(np.arange(len(case.xs))[:, None, None] == t - 1, tape.ys - case.d_ys, 0.0)
+    exact = bptt.backward(case.params, tape, d_ys)
+    for a, b in zip(sum_over_paths(graph_of(case), case.params, f"L[{t}]"), exact, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@given(small)
+def test_count_paths_is_their_number(case):
+    graph = graph_of(case)
+    for node in graph.nodes:
+        assert diagrams.count_paths(graph, node.id, "L") == len(list(diagrams.paths(graph, node.id, "L")))
+
+
+def test_counts_grow_with_the_units_to_the_power_of_time():
+    """From W_hh[i, j] at step s to L_t run H^(t-s) paths through the states, each to K outputs."""
+    T, H, K = 6, 3, 2
+    graph = graph_of(problem(T, 1, 1, H, K))
+    expected = sum(K * H ** (t - s) for t in range(1, T + 1) for s in range(1, t + 1))
+    assert diagrams.count_paths(graph, "W_hh[0,1]", "L") == expected
+
+
+@given(small)
+def test_values_are_those_of_the_tape(case):
+    tape, graph = bptt.forward(case.params, case.xs), graph_of(case)
+    value = {node.id: node.value for node in graph.nodes}
+    assert len(value) == len(graph.nodes)
+    assert all(value[f"h[{t + 1},{j}]"] == h for (t, _, j), h in np.ndenumerate(tape.hs[1:]))
+    assert all(value[f"y[{t + 1},{k}]"] == y for (t, _, k), y in np.ndenumerate(tape.ys))
+    assert value["L"] == pytest.approx(((tape.ys - case.d_ys) ** 2).sum() / 2)
+    assert value["L"] == pytest.approx(sum(value[f"L[{t + 1}]"] for t in range(len(tape.ys))))
+
+
+@given(small)
+def test_edges_come_in_the_order_of_use(case):
+    graph, left = graph_of(case), set()
+    for edge in graph.edges:
+        assert edge.target not in left, f"{edge.target} is used before all edges into it"
+        left.add(edge.source)
+
+
+@pytest.mark.parametrize("case", [problem(5, 1, 1, 1, 1), problem(4, 1, 1, 2, 1), problem(6, 1, 1, 2, 1)])
+def test_no_two_cards_overlap(case):
+    nodes = graph_of(case).nodes
+    for i, a in enumerate(nodes):
+        assert layout.CARD[0] / 2 <= a.position[0] <= layout.WIDTH - layout.CARD[0] / 2 or a.kind == "weight"
+        for b in nodes[:i]:
+            apart = [abs(p - q) for p, q in zip(a.position, b.position, strict=True)]
+            width = (layout.CHIP if "weight" in (a.kind, b.kind) else layout.CARD)[0]
+            assert apart[0] >= width or apart[1] >= layout.CARD[1], (a.label, b.label)
+
+
+def test_labels():
+    labels = {node.id: node.label for node in graph_of(problem(2, 1, 1, 2, 1)).nodes}
+    assert labels["W_hh[0,1]"] == "W_hh,12"
+    assert labels["W_xh[0,1]"] == "W_xh,2"
+    assert labels["h0[1]"] == "h_0,2"
+    assert labels["h[2,0]"] == "h_2,1"
+    assert labels["x[1,0]"] == "x_1"
+    assert {node.label for node in graph_of(problem(1, 1, 1, 1, 1)).nodes} >= {"w_x", "w_h", "b", "w_y", "b_y", "h_0"}
+
+
+def test_draw_lights_the_edges_of_its_paths():
+    graph = graph_of(problem(3, 1, 1, 2, 1))
+    fig, ax = plt.subplots()
+    diagrams.draw(graph, ax)
+    plain = len(ax.texts)
+    lit = list(diagrams.paths(graph, "W_hh[0,1]", "L[2]"))
+    diagrams.draw(graph, ax, highlight=lit)
+    labels = len({edge for path in lit for edge in path})
+    weights = sum(edge.source == "W_hh[0,1]" for edge in {edge for path in lit for edge in path})
+    assert len(ax.texts) == 2 * plain + labels + weights  # a weight's arrows appear with its labels
+    plt.close(fig)
+
+
+BAD = {
+    "two sequences": ({"B": 2}, r"unrolled_graph: xs must be \(T, 1, 1\) .*got \(3, 2, 1\). Try xs\[:, :1\]"),
+    "no steps": ({"T": 0}, r"unrolled_graph: xs must be \(T, 1, 1\).* T must be at least 1"),
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("case", BAD)
+def test_bad_shapes_are_explained(case):
+    sizes, message = BAD[case]
+    net = problem(**({"T": 3, "B": 1, "D": 1, "H": 1, "K": 1} | sizes))
+    with pytest.raises(ValueError, match=message):
+        diagrams.unrolled_graph(net.params, net.xs, net.d_ys)
+
+
+@pytest.mark.bad_input
+def test_bad_targets_are_explained():
+    net = problem(3, 1, 1, 1, 1)
+    with pytest.raises(ValueError, match=r"unrolled_graph: targets must be \(3, 1, 1\) .* got \(2, 1, 1\)"):
+        diagrams.unrolled_graph(net.params, net.xs, net.d_ys[:2])
+    with pytest.raises(TypeError, match="unrolled_graph: targets must hold floating-point numbers"):
+        diagrams.unrolled_graph(net.params, net.xs, np.zeros((3, 1, 1), int))
+    with pytest.raises(ValueError, match="unrolled_graph: targets must be finite, got nan"):
+        diagrams.unrolled_graph(net.params, net.xs, np.full((3, 1, 1), np.nan))
+
+
+def test_a_name_that_is_no_node_is_explained():
+    graph = graph_of(problem(1, 1, 1, 1, 1))
+    for function in (diagrams.paths, diagrams.count_paths):
+        with pytest.raises(
+            ValueError,
+            match=rf"^{function.__name__}: source and target must be nodes of the graph, got 'w_h'. Ids look like",
+        ):
+            function(graph, "w_h", "L")
+
+
+@pytest.mark.parametrize("sizes", [{"T": 7}, {"H": 3}, {"D": 2}, {"K": 2}])
+def test_a_net_too_large_to_read_is_not_drawn(sizes):
+    graph = graph_of(problem(**({"T": 2, "B": 1, "D": 1, "H": 1, "K": 1} | sizes)))
+    fig, ax = plt.subplots()
+    with pytest.raises(ValueError, match=r"draw: the net must be small enough to read .*count_paths"):
+        diagrams.draw(graph, ax)
+    plt.close(fig)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_derivative_of_a_scan_is_drawn_with_what_travels(steps):
+    fig, ax = plt.subplots(figsize=(9, 4.6))
+    diagrams.scan_and_derivative(ax, steps=steps)
+    words = [text.get_text() for text in ax.texts]
+    assert words.count("step") == words.count("step back") == words.count("tape") == steps
+    for t in range(1, steps + 1):
+        assert {f"$x_{t}$", f"$y_{t}$", f"$h_{t - 1}$", f"$dy_{t}$", rf"$\delta_{t} W_{{hh}}^\top, dW$"} <= set(words)
+    assert {f"$h_{steps}$", "0, 0"} <= set(words), "the last state, and zeros to begin with on the way back"
+    plt.close(fig)
+
+
+def test_no_two_labels_of_a_scan_overlap():
+    fig, ax = plt.subplots(figsize=(9, 4.6))
+    diagrams.scan_and_derivative(ax)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    plt.close(fig)
