@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from rnnlib import datasets
-from rnnlib.figures import highlight
 
 
 def test_text_without_a_path_is_english_and_long():
@@ -142,7 +141,7 @@ def test_source_code_shares_no_file_between_parts(code, unit):
 def test_source_code_is_labelled_as_tokenize_reads_each_file(code):
     for pieces in code["file"].values():
         for piece in pieces:
-            np.testing.assert_array_equal(piece.classes, highlight.classes(piece.text))
+            np.testing.assert_array_equal(piece.classes, datasets.token_classes(piece.text))
             assert 4000 < len(piece.text) < 80_000
 
 
@@ -171,7 +170,7 @@ def test_lines_and_functions_are_what_they_say(code):
 
 
 def test_a_line_knows_that_it_is_in_a_docstring(code):
-    string = highlight.CLASSES.index("string")
+    string = datasets.CLASSES.index("string")
     assert any((piece.classes == string).all() and '"' not in piece.text for piece in code["line"]["train"])
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnlib import bptt, gradcheck
+from rnnlib.cells import ElmanParams
 from rnnlib.clinic import explanations
 from rnnlib.clinic.catalogue import CATALOGUE
-from rnnlib.cells import ElmanParams
 from rnnlib.validation import require_floating
 
 

@@ -172,7 +172,9 @@ def load(id: str) -> Question:
     set_name = str(id).partition("/")[0]
     if set_name not in problem_sets.NAMES:
         raise KeyError(f"check: no problem set {set_name!r}. There are {', '.join(problem_sets.NAMES)}.")
-    questions = {question.id: question for question in import_module(f"rnnlib.coursework.problem_sets.{set_name}").QUESTIONS}
+    questions = {
+        question.id: question for question in import_module(f"rnnlib.coursework.problem_sets.{set_name}").QUESTIONS
+    }
     if id not in questions:
         raise KeyError(f"check: no Question {id!r}. {set_name} asks {', '.join(questions)}.")
     return questions[id]

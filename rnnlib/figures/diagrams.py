@@ -13,8 +13,8 @@ from jaxtyping import Float
 from matplotlib.patches import FancyBboxPatch
 
 from rnnlib import bptt
-from rnnlib.figures import layout
 from rnnlib.cells import ElmanParams
+from rnnlib.figures import layout
 from rnnlib.validation import require_finite, require_floating, require_shape
 
 FILLS = {"weight": "#ffffff", "input": "#f3f3f3", "state": "#e8f2f9", "output": "#e7f5f0", "loss": "#fdf3e1"}

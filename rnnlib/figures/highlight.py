@@ -1,16 +1,12 @@
-"""Python source and what each of its characters is, by Python's own `tokenize`; and a page that shows it in colour."""
+"""Python source in colour: each character in the style of its class."""
 
 import html
-import io
-import keyword
-import token as kinds
-import tokenize
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int
 
-CLASSES = ("space", "name", "keyword", "number", "operator", "string", "comment")
+from rnnlib.datasets import CLASSES
 
 # Colours that differ in lightness too, on white; strings and comments are set apart by more than colour.
 STYLES = {
@@ -22,64 +18,6 @@ STYLES = {
     "string": "color:#1b7837;background:#eef7ee",
     "comment": "color:#a6611a;font-style:italic",
 }
-_KINDS = {
-    kinds.NUMBER: "number",
-    kinds.STRING: "string",
-    kinds.OP: "operator",
-    kinds.COMMENT: "comment",
-    kinds.NAME: "name",
-}
-
-
-def classes(source: str) -> Int[np.ndarray, " N"]:
-    """Say of each character of a Python source what it belongs to, as a place in `CLASSES`.
-
-    An f-string is a string from end to end, what it embeds included, as in Python 3.11.
-
-    Args:
-        source: a whole file, or any text that `tokenize` can read.
-
-    Returns:
-        (N,), one number for each character.
-
-    Raises:
-        ValueError: with the line: the source is not complete Python.
-
-    Example:
-        >>> [CLASSES[k] for k in classes("if x:")]
-        ['keyword', 'keyword', 'space', 'name', 'operator']
-
-    Source: the Python language reference, section 2, Lexical analysis.
-    """
-    result = np.zeros(len(source), np.int32)
-    starts, opened = line_starts(source), []  # where the f-strings begin that are not closed yet
-    try:
-        for kind, text, (row, column), (end_row, end_column), _ in tokenize.generate_tokens(
-            io.StringIO(source).readline
-        ):
-            begin = starts[row - 1] + column
-            if kinds.tok_name[kind].endswith("STRING_START"):
-                opened.append(begin)
-            if kinds.tok_name[kind].endswith("STRING_END"):
-                kind, begin = kinds.STRING, opened.pop()
-            if kind in _KINDS and not opened:
-                label = "keyword" if kind == kinds.NAME and keyword.iskeyword(text) else _KINDS[kind]
-                result[begin : starts[end_row - 1] + end_column] = CLASSES.index(label)
-    except (tokenize.TokenError, SyntaxError) as error:
-        raise ValueError(f"classes: source must be complete Python, got {error}.") from None
-    return result
-
-
-def line_starts(source: str) -> Int[np.ndarray, " lines"]:
-    r"""Say where each line begins, and behind them where a further one would.
-
-    Example:
-        >>> line_starts("if x:\n  y").tolist()
-        [0, 6, 10]
-
-    Source: the Python language reference, section 2.1.2: only the end-of-line sequences end a line, a form feed does not.
-    """
-    return np.cumsum([0, *(len(line) + 1 for line in source.split("\n"))])
 
 
 def page(source: str, labels: Int[np.ndarray, " N"], *, title: str = "") -> str:
@@ -87,7 +25,7 @@ def page(source: str, labels: Int[np.ndarray, " N"], *, title: str = "") -> str:
 
     Args:
         source: the text.
-        labels: (N,), for each character a place in `CLASSES`.
+        labels: (N,), for each character a place in `datasets.CLASSES`.
         title: a line above it.
 
     Returns:

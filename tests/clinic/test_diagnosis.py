@@ -137,7 +137,7 @@ def test_every_mistake_of_the_catalogue_is_tried():
 
 
 def test_every_mistake_says_which_section_to_read_again():
-    chapter = (Path(__file__).parents[1] / "notebooks" / "03_backward.ipynb").read_text(encoding="utf-8")
+    chapter = (Path(__file__).parents[2] / "notebooks" / "03_backward.ipynb").read_text(encoding="utf-8")
     for mistake in CATALOGUE.values():
         number, section = mistake.chapter.split(", ")
         assert number == "chapter 03"

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnlib.coursework.answers import UNANSWERED, attempt, describe, leaves, plain
 from rnnlib.cells import init_elman
+from rnnlib.coursework.answers import UNANSWERED, attempt, describe, leaves, plain
 
 
 def tried(function, seconds=5.0, **inputs):

@@ -6,12 +6,14 @@ import jax
 import numpy as np
 import pytest
 
+from rnnlib.clinic.catalogue import CATALOGUE
 from rnnlib.coursework import problem_sets
 from rnnlib.coursework.answers import attempt, plain
-from rnnlib.clinic.catalogue import CATALOGUE
 from rnnlib.coursework.questions import PUBLIC, NotYet, Question, check, load
 
-QUESTIONS = [q for name in problem_sets.NAMES for q in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS]
+QUESTIONS = [
+    q for name in problem_sets.NAMES for q in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS
+]
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.id)
 by_name = Question._field_defaults["call"]
 SEEDS = (PUBLIC, "a", "b")

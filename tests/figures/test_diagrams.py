@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 
 from rnnlib import bptt, gradcheck, losses
-from rnnlib.figures import diagrams, layout
 from rnnlib.cells import ElmanParams
+from rnnlib.figures import diagrams, layout
 from tests.strategies import problem, problems
 
 small = problems(T=(1, 3), B=(1, 1), D=(1, 3), H=(1, 3), K=(1, 3))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnnlib import bptt, losses
-from rnnlib.figures import jaxprs
 from rnnlib.cells import elman_step
+from rnnlib.figures import jaxprs
 from tests.strategies import problem
 
 T, B, D, H, K = 5, 2, 3, 4, 2

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from rnnlib import plotting
+from rnnlib.figures import plotting
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnlib import batching, bptt
-from rnnlib.figures import diagrams, layout, widgets
 from rnnlib.cells import ElmanParams, init_elman
+from rnnlib.figures import diagrams, layout, widgets
 from tests.strategies import problem
 
 

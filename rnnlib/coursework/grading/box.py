@@ -71,7 +71,7 @@ def _mounts(files):
     """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
     seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    seen |= {str(Path(__file__).parents[1])}
+    seen |= {str(Path(__file__).parents[2])}
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
     for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
@@ -87,7 +87,7 @@ def _mounts(files):
 
 def environment(folder: str, sandboxed: bool) -> dict[str, str]:
     """Give all environment variables of a pupil."""
-    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[2])}
+    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[3])}
     return paths | {
         "PATH": "/usr/bin:/bin",
         "HOME": folder,

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 
 from rnnlib import bptt, losses
-from rnnlib.coursework.answers import leaves
 from rnnlib.cells import elman_step
-from rnnlib.datasets import one_hot
+from rnnlib.coursework.answers import leaves
 from rnnlib.coursework.problem_sets.shared import known, net, sizes
 from rnnlib.coursework.questions import Question
+from rnnlib.datasets import one_hot
 
 
 def _symbols(rng, B):

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 
 from rnnlib import bptt, clinic, losses
-from rnnlib.coursework.answers import leaves
-from rnnlib.clinic.catalogue import CATALOGUE
 from rnnlib.cells import ElmanParams
+from rnnlib.clinic.catalogue import CATALOGUE
+from rnnlib.coursework.answers import leaves
 from rnnlib.coursework.problem_sets.shared import cases, known, net, sizes
 from rnnlib.coursework.questions import Question
 

@@ -5,8 +5,8 @@ Its net leaks: u_t = tanh(x_t W_xh + h_{t-1} W_hh + b_h), h_t = (1 − α) h_{t-
 
 import numpy as np
 
-from rnnlib.coursework.answers import leaves
 from rnnlib.cells import ElmanParams, elman_step
+from rnnlib.coursework.answers import leaves
 from rnnlib.coursework.problem_sets.shared import cases, net, sizes, wrong
 from rnnlib.coursework.problem_sets.tables import LIVING, TRUNCATED, products
 from rnnlib.coursework.questions import Mistake, Question

@@ -2,8 +2,8 @@
 
 import math
 
-from rnnlib.validation import require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_size
 
 
 class ArrayShapes(Explorable):

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from rnnlib.validation import require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_size
 
 
 class Checkpointing(Explorable):

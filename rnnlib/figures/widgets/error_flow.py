@@ -4,8 +4,8 @@ import numpy as np
 
 from rnnlib import bptt
 from rnnlib.cells import init_elman
-from rnnlib.validation import require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_size
 
 
 class ErrorFlow(Explorable):

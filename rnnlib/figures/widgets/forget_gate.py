@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from rnnlib.validation import require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_size
 
 
 class ForgetGate(Explorable):

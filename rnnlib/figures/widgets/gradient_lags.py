@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rnnlib.validation import require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_size
 
 
 class GradientLags(Explorable):

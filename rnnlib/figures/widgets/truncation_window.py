@@ -4,8 +4,8 @@ import numpy as np
 
 from rnnlib import bptt
 from rnnlib.cells import ElmanParams
-from rnnlib.validation import require_shape, require_size
 from rnnlib.figures.widgets.explorable import Explorable, script
+from rnnlib.validation import require_shape, require_size
 
 
 class TruncationWindow(Explorable):
