@@ -151,7 +151,7 @@ def test_a_loss_must_be_one_number():
 def test_a_loss_must_be_float64(kind):
     expected = (
         rf"^finite_differences: at W_hh\[0\] ± 0.001 the loss must be float64, got {kind.__name__}. "
-        r'Try jax.config.update\("jax_enable_x64", True\), or float64 inputs.$'
+        r'Try float64 inputs; a loss of JAX needs jax.config.update\("jax_enable_x64", True\) too.$'
     )
     with pytest.raises(TypeError, match=expected):
         finite_differences(lambda p: kind(3), {"W_hh": np.ones(1)}, step=1e-3)

@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from rnnlib import bptt, cells, losses, unroll
 from rnnlib.gradcheck import compare, finite_differences
+from rnnlib.unroll import checkpointed, recurrence
 from tests.strategies import problems
 
 CELLS = {"elman": cells.init_elman, "lstm": cells.init_lstm, "gru": cells.init_gru}
@@ -222,7 +223,7 @@ def test_any_chunk_gives_the_exact_result(T, chunk):
 @pytest.mark.parametrize("T", [1, 2, 7, 97, 100, 1000, 100_000])
 def test_the_default_chunk_is_near_half_the_root_and_divides_if_it_can(T):
     size = np.sqrt(T) / 2
-    chunk = unroll._divisor_near(size, T)
+    chunk = checkpointed._divisor_near(size, T)
     assert 1 <= chunk <= T
     assert size / 2 <= chunk <= max(1, 2 * size)
     assert T % chunk == 0 or all(T % c for c in range(int(np.ceil(size / 2)), int(2 * size) + 1))
@@ -282,11 +283,11 @@ def test_the_program_is_as_long_for_a_thousand_steps_as_for_ten():
 
 def test_it_is_compiled_once_for_each_shape():
     params, xs, state, _ = case("elman", 5, 2, 3, 4, 2)
-    unroll._unroll.clear_cache()
+    recurrence.unroll.clear_cache()
     for _ in range(3):
         unroll.unroll_scan(params, xs, state)
         unroll.unroll_scan(params, 2 * xs)
-    assert unroll._unroll._cache_size() == 1
+    assert recurrence.unroll._cache_size() == 1
 
 
 @pytest.mark.bad_input
