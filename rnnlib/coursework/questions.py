@@ -167,7 +167,7 @@ def load(id: str) -> Question:
         >>> load("ps2/backward").points
         6
     """
-    from rnnlib import problem_sets  # its modules define Questions
+    from rnnlib.coursework import problem_sets  # its modules define Questions
 
     set_name = str(id).partition("/")[0]
     if set_name not in problem_sets.NAMES:
