@@ -6,7 +6,7 @@ be trusted, so what is minimised has a price on long steps, with the damping λ,
 
     q(δ) + ½ λ ‖δ‖² + λ μ D(h(θ + δ), h(θ))        D: half the squared distance, averaged over steps and sequences
 
-λ is set by how well the model foretold the loss, ρ = (L(θ + δ) − L(θ)) / q(δ): near 1 it is lowered, near 0 raised (Levenberg and
+λ is set by how well the model predicted the loss, ρ = (L(θ + δ) − L(θ)) / q(δ): near 1 it is lowered, near 0 raised (Levenberg and
 Marquardt). The last term is structural damping: it costs no further product, as G of the loss plus λ μ D is one Gauss-Newton matrix.
 
 `start`, `updates` and `train` are used as those of `rnnlib.train`. All of an update is compiled in one piece.

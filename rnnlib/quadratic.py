@@ -68,7 +68,7 @@ class Model(NamedTuple):
         return lambda r: jax.tree.map(lambda r, square: r / (square + damping) ** s.exponent, r, squares)
 
     def cost(self, iterations):
-        """Return gradients of one sequence: a product costs about one, the preconditioner and the forecast one more each."""
+        """Return gradients of one sequence: a product costs about one, the preconditioner and the prediction one more each."""
         return sequences(self.batch) * (iterations + 2 + bool(self.settings.exponent))
 
 
