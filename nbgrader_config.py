@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from rnnlib.coursework.grading import carrier
+from rnnlib.coursework.grading import nbgrader_api
 
-get_config().merge(carrier.config(Path(__file__).parent))
+get_config().merge(nbgrader_api.config(Path(__file__).parent))

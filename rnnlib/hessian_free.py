@@ -6,7 +6,7 @@ be trusted, so what is minimised has a price on long steps, with the damping λ,
 
     q(δ) + ½ λ ‖δ‖² + λ μ D(h(θ + δ), h(θ))        D: half the squared distance, averaged over steps and sequences
 
-λ is set by how well the model foretold the loss, ρ = (L(θ + δ) − L(θ)) / q(δ): near 1 it is lowered, near 0 raised (Levenberg and
+λ is set by how well the model predicted the loss, ρ = (L(θ + δ) − L(θ)) / q(δ): near 1 it is lowered, near 0 raised (Levenberg and
 Marquardt). The last term is structural damping: it costs no further product, as G of the loss plus λ μ D is one Gauss-Newton matrix.
 
 `start`, `updates` and `train` are used as those of `rnnlib.train`. All of an update is compiled in one piece.
@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from tqdm.auto import tqdm
 
 from rnnlib import cg
-from rnnlib.quadratic import Model, go_back, height_after, line_search, sequences
+from rnnlib.quadratic import Model, backtrack, line_search, loss_after, sequences
 from rnnlib.train import Trained, interrupts_wait
 
 
@@ -61,7 +61,7 @@ class Row(NamedTuple):
     after: float  # the same after it
     held_out: float  # what `evaluate` said after it; NaN without it
     damping: float  # λ that it was made with
-    ratio: float  # ρ, how much of the fall foretold came true: 1 where the model was perfect
+    ratio: float  # ρ, actual over predicted reduction of the loss: 1 where the model was perfect
     iterations: int  # of conjugate gradients
     reason: str  # why these stopped, of `cg.REASONS`
     taken: int  # the iterate that was taken, after going back
@@ -136,10 +136,10 @@ def updates(run: Callable, loss: Callable, settings: HessianFree = PUBLISHED) ->
             iterations=settings.iterations,
             progress=settings.progress,
         )
-        height = partial(height_after, objective, params, batch)
-        step, taken, after, tries = go_back(height, solution)
-        ratio = (after - before) / model.foretold(grads, step)
-        scale, after, more_tries = line_search(height, settings, step, before, after, optax.tree.vdot(grads, step))
+        loss_at = partial(loss_after, objective, params, batch)
+        step, taken, after, tries = backtrack(loss_at, solution)
+        ratio = (after - before) / model.predicted(grads, step)
+        scale, after, more_tries = line_search(loss_at, settings, step, before, after, optax.tree.vdot(grads, step))
         step = jax.tree.map(lambda d: jnp.where(scale > 0, scale * d, 0).astype(d.dtype), step)
         factor = jnp.where((ratio >= 0.25) & (scale > 0), jnp.where(ratio > 0.75, 2 / 3, 1.0), 3 / 2)  # 3/2 for a NaN
         report = {
@@ -165,13 +165,13 @@ def train(
     trained: Trained,
     sample: Callable[[int], tuple[Any, Any]],
     *,
-    most: int,
+    max_updates: int,
     seconds: float = float("inf"),
     evaluate: Callable[[Any], float] | None = None,
     goal: float = float("-inf"),
     desc: str = "Hessian-free",
 ) -> Trained:
-    """Make one update after another, with a progress bar, until there are `most` of them in the history.
+    """Make one update after another, with a progress bar, until there are `max_updates` of them in the history.
 
     An interrupt keeps all updates made so far: give what came back to `train` again, and it goes on as if nothing had happened.
 
@@ -180,7 +180,7 @@ def train(
         trained: where to begin: from `start`, from an earlier call, or from `checkpoints.load`.
         sample: `sample(n) -> (batch, curved)`, the batches of update n = 0, 1 ...; made from n alone, so that a resumed training sees the
             batches that an uninterrupted one sees.
-        most: updates in all, those before this call included.
+        max_updates: updates in all, those before this call included.
         seconds: spent in updates in all, after which no new one begins.
         evaluate: parameters to a number, called after each update.
         goal: training ends when `evaluate` says this or less.
@@ -201,14 +201,14 @@ def train(
         ...     return batch, batch
         >>> net = cells.init_elman(2, 5, 1, rng=np.random.default_rng(0), dtype=np.float32)
         >>> update = updates(lambda p, batch: unroll_states(p, batch.xs), lambda ys, batch: losses.squared_error(ys, *batch[1:]))
-        >>> trained = train(update, start(net), sample, most=2)
-        >>> len(train(update, trained, sample, most=3).history)
+        >>> trained = train(update, start(net), sample, max_updates=2)
+        >>> len(train(update, trained, sample, max_updates=3).history)
         3
     """
     learner, history, stopped = trained.learner, list(trained.history), None
-    bar = tqdm(total=most, initial=len(history), desc=desc)
+    bar = tqdm(total=max_updates, initial=len(history), desc=desc)
     try:
-        while len(history) < most and not stopped:
+        while len(history) < max_updates and not stopped:
             begun, spent = (history[-1].seconds, history[-1].evaluations) if history else (0.0, 0.0)
             if begun >= seconds:
                 stopped = f"{seconds:g} seconds are spent"

@@ -1,7 +1,7 @@
 """The quadratic model of a loss that Hessian-free training steps on, and the guards that keep a step from trusting it too far.
 
 `Model` is q(δ) = g · δ + ½ δᵀ G δ around θ. Its lowest point comes from `cg.solve`; whether the loss goes down there is another question,
-which `go_back` and `line_search` ask of the loss itself: `height(step)` is the loss after a step.
+which `backtrack` and `line_search` ask of the loss itself: `loss_at(step)` is the loss after a step.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Model(NamedTuple):
         product = gauss_newton(outputs, convex, self.params)
         return lambda v: jax.tree.map(lambda Gv, v: Gv + (damping + s.weight_decay) * v, product(v), v)
 
-    def foretold(self, grads, step):
+    def predicted(self, grads, step):
         """Return q(δ) = g · δ + ½ δᵀ G δ, without damping."""
         ys, moved = jax.jvp(lambda params: self.run(params, self.batch)[0], (self.params,), (step,))
         curved = hessian_vector(lambda ys: self.loss(ys, self.batch), ys, moved)
@@ -68,11 +68,11 @@ class Model(NamedTuple):
         return lambda r: jax.tree.map(lambda r, square: r / (square + damping) ** s.exponent, r, squares)
 
     def cost(self, iterations):
-        """Return gradients of one sequence: a product costs about one, the preconditioner and the forecast one more each."""
+        """Return gradients of one sequence: a product costs about one, the preconditioner and the prediction one more each."""
         return sequences(self.batch) * (iterations + 2 + bool(self.settings.exponent))
 
 
-def height_after(objective, params, batch, step):
+def loss_after(objective, params, batch, step):
     """Return the loss after a step; infinity where it, or a parameter, is not a number."""
     moved = jax.tree.map(jnp.add, params, step)
     value = objective(moved, batch)
@@ -80,8 +80,8 @@ def height_after(objective, params, batch, step):
     return jnp.where(fine.all(), value, jnp.inf)
 
 
-def go_back(height, solution):
-    """Go from the last iterate back, as long as the one before it is no higher: the step, its iteration, its height, heights asked for."""
+def backtrack(loss_at, solution):
+    """Go from the last iterate back, as long as the one before it is no higher: the step, its iteration, its loss, losses asked for."""
     last = (solution.kept_at >= 0).sum()  # the solution itself comes after those that were kept
     insert = lambda kept, x: jnp.concatenate([kept, x[None]]).at[last].set(x)  # noqa: E731
     steps = jax.tree.map(insert, solution.kept, solution.x)
@@ -90,18 +90,18 @@ def go_back(height, solution):
 
     def try_next(now):
         k, j, here, _ = now
-        value = height(at(k))
+        value = loss_at(at(k))
         lower = value <= here
         return k - 1, jnp.where(lower, k, j), jnp.where(lower, value, here), lower
 
-    dtype = jax.eval_shape(height, solution.x).dtype
+    dtype = jax.eval_shape(loss_at, solution.x).dtype
     first = (last, last, jnp.array(jnp.inf, dtype), jnp.array(True))
     k, j, here, _ = jax.lax.while_loop(lambda now: (now[0] >= 0) & now[3], try_next, first)
     return at(j), numbers[j], here, last - k
 
 
-def line_search(height, s, step, before, after, slope):
-    """Shrink the step until it lowers the loss by 1 % of what the slope promised: scale, loss there, heights asked for."""
+def line_search(loss_at, s, step, before, after, slope):
+    """Shrink the step until it lowers the loss by 1 % of what the slope promised: scale, loss there, losses asked for."""
 
     def too_high(scale, value):
         return ~(value < before + 0.01 * scale * jnp.minimum(slope, 0))  # true for a NaN as well
@@ -109,7 +109,7 @@ def line_search(height, s, step, before, after, slope):
     def shrink(now):
         scale, _, tries = now
         scale = scale * s.line_shrink
-        return scale, height(optax.tree.scale(scale, step)), tries + 1
+        return scale, loss_at(optax.tree.scale(scale, step)), tries + 1
 
     scale, value, tries = jax.lax.while_loop(
         lambda now: too_high(*now[:2]) & (now[2] < s.line_tries), shrink, (jnp.ones_like(after), after, jnp.array(0))

@@ -169,12 +169,12 @@ def restarted(loss, step, params, xs: Inputs, targets, state=None, *, window: in
 
 
 def randomised(loss, step, params, xs: Inputs, targets, state=None, *, window: int, key) -> Truncated:
-    """Throw dice between any two steps: cut with probability c = 1 / window, else multiply the error by 1 / (1 − c).
+    """Draw a Bernoulli gate between any two steps: cut with probability c = 1 / window, else multiply the error by 1 / (1 − c).
 
-    As c · 0 + (1 − c) · 1 / (1 − c) = 1, the mean over all dice is the full gradient; the price is variance, as an error that comes
-    n steps back has grown by (1 − c)⁻ⁿ. Each sequence has its own dice, made from `key`, a new `jax.random.key` for each call.
+    As c · 0 + (1 − c) · 1 / (1 − c) = 1, the mean over all draws is the full gradient; the price is variance, as an error that comes
+    n steps back has grown by (1 − c)⁻ⁿ. Each sequence has gates of its own, drawn from `key`, a new `jax.random.key` for each call.
     Between two cuts lie `window` steps on average, 2 or more, and as many as you like; arguments, result, errors and cost are else
-    those of `chunked`. Where one call ends and the next begins is a cut for which no die was thrown, and so a bias.
+    those of `chunked`. Where one call ends and the next begins is a cut that was not drawn, and so a bias.
 
     Source: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time, arXiv 1705.08209; all c_t alike.
     """
@@ -184,7 +184,7 @@ def randomised(loss, step, params, xs: Inputs, targets, state=None, *, window: i
         raise TypeError(f"randomised: key must be a JAX key, got {type(key).__name__}. Try jax.random.key(0).")
     keep = 1 - 1 / window
     gates = jax.random.bernoulli(key, keep, xs.shape[:2]) / keep
-    return gated(loss, step, params, xs, targets, state, gates=gates.at[0].set(1.0))  # no die for h_0
+    return gated(loss, step, params, xs, targets, state, gates=gates.at[0].set(1.0))  # no gate before h_0
 
 
 def gated(loss, step, params, xs: Inputs, targets, state=None, *, gates: Float[Any, "T B"]) -> Truncated:

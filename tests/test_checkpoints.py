@@ -12,10 +12,10 @@ from tests.test_hessian_free import SMALL, problem, same
 
 def test_a_hessian_free_training_goes_on_bit_for_bit(tmp_path):
     update, begin, sample = problem()
-    whole = hessian_free.train(update, begin, sample, most=4)
-    checkpoints.save(tmp_path / "run.npz", hessian_free.train(update, begin, sample, most=2))
+    whole = hessian_free.train(update, begin, sample, max_updates=4)
+    checkpoints.save(tmp_path / "run.npz", hessian_free.train(update, begin, sample, max_updates=2))
     half = checkpoints.load(tmp_path / "run.npz", like=begin, row=hessian_free.Row)
-    again = hessian_free.train(update, half, sample, most=4)
+    again = hessian_free.train(update, half, sample, max_updates=4)
     same(again.learner, whole.learner)
     for a, b in zip(again.history, whole.history, strict=True):
         same(a._replace(seconds=0), b._replace(seconds=0))  # NaN equals NaN here: nothing was held out

@@ -83,9 +83,9 @@ def test_an_update_is_the_damped_newton_step(init, structural, decay):
     np.testing.assert_allclose(ravel_pytree(learner.direction)[0], solution, rtol=1e-5, atol=1e-8)
     step = ravel_pytree(learner.params)[0] - flat
     np.testing.assert_allclose(step, solution * report["scale"], rtol=1e-2, atol=1e-3 * abs(solution).max())
-    foretold = (grads + decay * flat) @ step + step @ (G + decay * jnp.eye(flat.size)) @ step / 2
+    predicted = (grads + decay * flat) @ step + step @ (G + decay * jnp.eye(flat.size)) @ step / 2
     if report["scale"] == 1:
-        assert float(report["ratio"]) == pytest.approx(float((report["after"] - report["loss"]) / foretold), rel=1e-6)
+        assert float(report["ratio"]) == pytest.approx(float((report["after"] - report["loss"]) / predicted), rel=1e-6)
 
 
 def test_a_mask_in_the_batch_is_heeded():
@@ -131,7 +131,7 @@ def test_neither_preconditioner_nor_start_moves_the_solution(way):
 
 
 @pytest.mark.parametrize(
-    ("heights", "taken"),
+    ("losses_at", "taken"),
     [
         ([5, 4, 3, 2], 3),
         ([5, 2, 3, 4], 1),
@@ -141,22 +141,22 @@ def test_neither_preconditioner_nor_start_moves_the_solution(way):
         ([4, 3, 2, np.inf], 2),
     ],
 )
-def test_going_back_stops_at_the_first_that_is_lower(heights, taken):
+def test_backtracking_stops_at_the_first_that_is_lower(losses_at, taken):
     kept = jnp.arange(6.0)[
         :, None
     ]  # iterates 0 ... 5 that are their own names; three of six places are used, then the solution
     solution = cg.Solution(jnp.array([3.0]), jnp.array(8), 0, None, None, kept, jnp.array([1, 2, 4, -1, -1, -1]))
-    table = jnp.array([*heights, np.nan, np.nan])
-    step, at, here, tries = quadratic.go_back(lambda step: table[step[0].astype(int)], solution)
+    table = jnp.array([*losses_at, np.nan, np.nan])
+    step, at, here, tries = quadratic.backtrack(lambda step: table[step[0].astype(int)], solution)
     assert int(step[0]) == taken
     assert int(at) == [1, 2, 4, 8][taken]
-    assert float(here) == heights[taken]
+    assert float(here) == losses_at[taken]
     assert int(tries) == min(5 - taken, 4)
 
 
 def test_the_line_search_shrinks_until_the_loss_falls_enough():
-    height = lambda step: jnp.where(step[0] > 0.5, 3.0, 1.0 - 0.5 * step[0])  # noqa: E731
-    found = quadratic.line_search(height, HessianFree(), jnp.array([1.0]), 1.0, jnp.array(3.0), -1.0)
+    loss_at = lambda step: jnp.where(step[0] > 0.5, 3.0, 1.0 - 0.5 * step[0])  # noqa: E731
+    found = quadratic.line_search(loss_at, HessianFree(), jnp.array([1.0]), 1.0, jnp.array(3.0), -1.0)
     assert [float(v) for v in found] == pytest.approx([0.8**4, 1 - 0.5 * 0.8**4, 4])
     refused = quadratic.line_search(
         lambda step: jnp.array(2.0), HessianFree(), jnp.array([1.0]), 1.0, jnp.array(2.0), -1.0
@@ -210,8 +210,8 @@ def test_nan_never_reaches_the_parameters(poison):
 def test_a_loss_that_is_lost_ends_the_training_and_keeps_what_was_reached():
     update, begin, _ = problem()
     poisoned = lambda n: jax.tree.map(lambda a: a * (np.nan if n == 2 else 1.0), sample(n))  # noqa: E731
-    trained = hessian_free.train(update, begin, poisoned, most=5)
-    same(trained.learner, hessian_free.train(update, begin, sample, most=2).learner)
+    trained = hessian_free.train(update, begin, poisoned, max_updates=5)
+    same(trained.learner, hessian_free.train(update, begin, sample, max_updates=2).learner)
     assert trained.stopped.startswith("the loss is nan before update 3")
 
 
@@ -226,16 +226,16 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_what_was_reached_and_resuming_changes_nothing():
     update, begin, _ = problem()
-    whole = hessian_free.train(update, begin, sample, most=4)
+    whole = hessian_free.train(update, begin, sample, max_updates=4)
 
     def interrupted(n):
         if n == 2:
             os.kill(os.getpid(), signal.SIGINT)
         return sample(n)
 
-    half = hessian_free.train(update, begin, interrupted, most=4)
+    half = hessian_free.train(update, begin, interrupted, max_updates=4)
     assert half.stopped == "stopped by hand after 2 updates, which are kept"
-    again = hessian_free.train(update, half, sample, most=4)
+    again = hessian_free.train(update, half, sample, max_updates=4)
     same(again.learner, whole.learner)
     assert [row.evaluations for row in again.history] == [row.evaluations for row in whole.history]
     assert again.stopped is None
@@ -245,23 +245,23 @@ def test_an_interrupt_keeps_what_was_reached_and_resuming_changes_nothing():
 def test_a_signal_while_an_update_runs_loses_nothing():
     update, begin, _ = problem()
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    hessian_free.train(update, begin, sample, most=1)  # compiled
+    hessian_free.train(update, begin, sample, max_updates=1)  # compiled
     timer.start()
-    trained = hessian_free.train(update, begin, sample, most=5000)
+    trained = hessian_free.train(update, begin, sample, max_updates=5000)
     assert trained.stopped.startswith("stopped by hand")
-    same(trained.learner, hessian_free.train(update, begin, sample, most=len(trained.history)).learner)
+    same(trained.learner, hessian_free.train(update, begin, sample, max_updates=len(trained.history)).learner)
 
 
 def test_goal_time_and_history():
     update, begin, _ = problem()
     heard = []
     trained = hessian_free.train(
-        update, begin, sample, most=9, evaluate=lambda p: heard.append(p) or 5.0 - len(heard), goal=2.0
+        update, begin, sample, max_updates=9, evaluate=lambda p: heard.append(p) or 5.0 - len(heard), goal=2.0
     )
     assert [row.held_out for row in trained.history] == [4, 3, 2]
     assert trained.stopped == "the goal is reached after 3 updates"
     same(heard[-1], trained.learner.params)
-    assert hessian_free.train(update, trained, sample, most=9, seconds=0.0).stopped == "0 seconds are spent"
+    assert hessian_free.train(update, trained, sample, max_updates=9, seconds=0.0).stopped == "0 seconds are spent"
     for before, after in zip(trained.history, trained.history[1:], strict=False):
         assert after.seconds > before.seconds
         assert after.evaluations - before.evaluations >= 12 * (after.iterations + 3), (
@@ -273,9 +273,9 @@ def test_goal_time_and_history():
 
 def test_it_is_compiled_once_for_each_shape():
     update, begin, _ = problem()
-    hessian_free.train(update, begin, sample, most=1)
+    hessian_free.train(update, begin, sample, max_updates=1)
     before = hessian_free._compiled.cache_info().misses
-    hessian_free.train(update, begin, sample, most=3)
+    hessian_free.train(update, begin, sample, max_updates=3)
     assert hessian_free._compiled.cache_info().misses == before
 
 
@@ -308,7 +308,9 @@ def test_it_learns_the_first_bit_of_thirty_where_the_gradient_alone_has_hardly_b
         W_hh = starts.orthogonal(20, rng=rng, dtype=np.float32)
         params = params._replace(W_hh=W_hh, W_xh=params.W_xh / 20, W_hy=params.W_hy / 2)
         evaluate = lambda p: tasks.missed(run(p, test)[0], test).mean()  # noqa: E731
-        trained = hessian_free.train(update, hessian_free.start(params), drawn, most=40, evaluate=evaluate, goal=0.009)
+        trained = hessian_free.train(
+            update, hessian_free.start(params), drawn, max_updates=40, evaluate=evaluate, goal=0.009
+        )
         assert trained.history[-1].held_out < 0.01, f"seed {seed}"
         assert {leaf.dtype for leaf in jax.tree.leaves(trained.learner)} == {np.dtype(np.float32)}
 
@@ -317,4 +319,4 @@ def test_it_learns_the_first_bit_of_thirty_where_the_gradient_alone_has_hardly_b
 def test_batches_that_are_none_are_told():
     update, begin, _ = problem()
     with pytest.raises(TypeError, match="sample\\(n\\) must return two batches, tuples of arrays, got Sequences"):
-        hessian_free.train(update, begin, lambda n: sample(n)[0], most=1)
+        hessian_free.train(update, begin, lambda n: sample(n)[0], max_updates=1)

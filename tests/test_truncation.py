@@ -202,7 +202,7 @@ def test_no_two_truncations_have_one_gradient():
     assert len({round(g, 9) for g in grads}) == 6, grads
 
 
-# --- gates and dice ---------------------------------------------------------------------------------------------------
+# --- random gates -----------------------------------------------------------------------------------------------------
 
 
 def gated_by_hand(params, tape, d_ys, gates):
@@ -233,18 +233,18 @@ def test_gated_equals_a_walk_back_from_every_loss(p, seed):
 
 @pytest.mark.parametrize(("T", "B"), [(1, 1), (5, 1), (3, 2)])
 @pytest.mark.parametrize("window", [2, 7])
-def test_the_mean_over_all_dice_is_the_full_gradient(T, B, window):
+def test_the_mean_over_all_draws_is_the_full_gradient(T, B, window):
     p, cut = problem(T, B, D=2, H=3, K=2), 1 / window
     args = loss, elman_step, p.params, p.xs, p.d_ys
     outcomes = np.array(list(product([0, 1], repeat=(T - 1) * B)), bool).reshape(
         2 ** ((T - 1) * B), T - 1, B
     )  # 1: not cut
-    chances = np.where(outcomes, 1 - cut, cut).prod((1, 2))
+    probabilities = np.where(outcomes, 1 - cut, cut).prod((1, 2))
     gates = np.concatenate([np.ones((len(outcomes), 1, B)), outcomes / (1 - cut)], 1)
     every = jax.vmap(lambda g: truncation.gated(*args, gates=g)[:3])(gates)
-    mean = jax.tree.map(lambda a: np.tensordot(chances, a, 1), every)
+    mean = jax.tree.map(lambda a: np.tensordot(probabilities, a, 1), every)
     full = truncation.chunked(*args, window=T)
-    np.testing.assert_allclose(chances.sum(), 1)
+    np.testing.assert_allclose(probabilities.sum(), 1)
     for a, b in zip(jax.tree.leaves(mean), jax.tree.leaves(full[:3]), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
@@ -253,7 +253,7 @@ def last_output(ys, targets):
     return ys[-1].sum()
 
 
-def test_randomised_throws_those_dice():
+def test_randomised_draws_those_gates():
     """h_t = x_t + h_{t-1} and the loss h_T: dL/dx_t is the product of the gates that the error has passed."""
     T, B, window = 5, 4000, 4
     args = last_output, linear, 1.0, np.ones((T, B, 1)), None, np.zeros((B, 1))
@@ -406,7 +406,7 @@ def test_a_stride_beyond_the_window(name, stride):
 
 
 @pytest.mark.bad_input
-def test_dice_need_a_key_and_a_window_of_two():
+def test_randomised_needs_a_key_and_a_window_of_two():
     with pytest.raises(TypeError, match=r"missing 1 required keyword-only argument: 'key'"):
         truncation.randomised(*ARGS, window=3)
     for key, kind in [(None, "NoneType"), (0, "int"), (np.random.default_rng(0), "Generator")]:

@@ -145,9 +145,9 @@ def second_order(name, T, method, seed, batches=None, **changes):
         rng = np.random.default_rng([seed, n])
         pair = tuple(jax.tree.map(jnp.asarray, task.make(T, size, rng=rng)) for size in batches or task.batches[T])
         if n == 0:
-            hessian_free.train(update, trained, lambda n, pair=pair: pair, most=1)  # compiled, and not timed
+            hessian_free.train(update, trained, lambda n, pair=pair: pair, max_updates=1)  # compiled, and not timed
         clock = time.process_time()
-        trained = hessian_free.train(update, trained, lambda n, pair=pair: pair, most=n + 1)
+        trained = hessian_free.train(update, trained, lambda n, pair=pair: pair, max_updates=n + 1)
         seconds += time.process_time() - clock
         yield trained.learner.params, n + 1, trained.history[-1].evaluations, seconds
 

@@ -57,7 +57,7 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
     except _Late:
         trouble = f"{LATE} {seconds:g} s. Does a loop never end?"
     except BaseException as error:
-        trouble = f"It raised {_told(error)}"
+        trouble = f"It raised {_exception_line(error)}"
     return Answer(value, plain(inputs), trouble)
 
 
@@ -132,7 +132,7 @@ def _described(name, value):
     return [f"{name} = {value}"]
 
 
-def _told(error):
+def _exception_line(error):
     """An exception in a line, with the learner's own line where Python still knows it."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "rnnlib" not in f.filename.replace("\\", "/")]

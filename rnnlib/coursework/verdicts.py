@@ -60,14 +60,14 @@ class Verdict(NamedTuple):
     @property
     def complaints(self) -> tuple[str, ...]:
         """What is wrong, each thing once, in the first case that shows it."""
-        told = {}
+        found = {}
         for case in self.cases:
             with_what = f" (called with {case.called})" if case.called else ""
             wrong = [Part("", False, case.says)] if case.says else [part for part in case.parts if not part.right]
             for part in wrong:  # an exception differs from case to case in numbers alone
                 key = part.name or re.sub(r"\d+", "", part.says)
-                told.setdefault(key, f"{case.name}: {f'{part.name} {part.says}'.strip()}{with_what}")
-        return tuple(told.values())
+                found.setdefault(key, f"{case.name}: {f'{part.name} {part.says}'.strip()}{with_what}")
+        return tuple(found.values())
 
     def __str__(self) -> str:
         """Give the verdict as text."""

@@ -119,8 +119,8 @@ def test_the_parameters_must_keep_their_names():
     def renamed(p, xs, d_ys):
         return xs
 
-    told = str(graded(load("ps2/backward"), renamed))
-    assert "your function must take params, xs, d_ys, under these names (missing a required argument: 'p')" in told
+    verdict = str(graded(load("ps2/backward"), renamed))
+    assert "your function must take params, xs, d_ys, under these names (missing a required argument: 'p')" in verdict
 
 
 def test_a_stub_is_asked_once():

@@ -51,11 +51,11 @@ def _grade(root, asked):
         graded = course.grade(
             root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox
         )
-    yield from _told(graded, "graded")
+    yield from _report(graded, "graded")
 
 
 def _feedback(root, asked):
-    yield from _told(course.feedback(root, asked.assignments or None), "feedback for")
+    yield from _report(course.feedback(root, asked.assignments or None), "feedback for")
 
 
 def _grades(root, asked):
@@ -72,7 +72,7 @@ def _cluster(address):
     return Client(address).get_executor()
 
 
-def _told(submissions, what):
+def _report(submissions, what):
     for one in submissions:
         yield (
             f"NOT {what}: {one.student} {one.assignment}: {one.note}"

@@ -1,4 +1,4 @@
-"""What bubblewrap is told: no network, no files but Python's and rnnlib's, read only, and the kernel's own limits."""
+"""The command line of bubblewrap: no network, no files but Python's and rnnlib's, read only, and the kernel's own limits."""
 
 import json
 import os
@@ -42,7 +42,7 @@ _BOX = [
 
 
 def command(limits, folder: str, sandboxed: bool) -> list[str]:
-    """Give the command line that starts a pupil.
+    """Give the command line that starts a worker.
 
     Args:
         limits: see `sandbox.Limits`.
@@ -60,11 +60,11 @@ def command(limits, folder: str, sandboxed: bool) -> list[str]:
         "RLIMIT_NOFILE": 256,
         "RLIMIT_NPROC": 4096,  # of a user, threads included; root has none, and is watched alone
     }
-    pupil = [sys.executable, "-m", "rnnlib.coursework.grading.pupil", json.dumps(kernel)]
+    worker = [sys.executable, "-m", "rnnlib.coursework.grading.worker", json.dumps(kernel)]
     if not sandboxed:
-        return pupil
+        return worker
     settings = [part for item in environment("/tmp", True).items() for part in ("--setenv", *item)]
-    return [*_BOX, *settings, *_mounts(limits.files), *pupil]
+    return [*_BOX, *settings, *_mounts(limits.files), *worker]
 
 
 def _mounts(files):
@@ -86,7 +86,7 @@ def _mounts(files):
 
 
 def environment(folder: str, sandboxed: bool) -> dict[str, str]:
-    """Give all environment variables of a pupil."""
+    """Give all environment variables of a worker."""
     paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[3])}
     return paths | {
         "PATH": "/usr/bin:/bin",

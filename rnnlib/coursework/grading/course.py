@@ -14,10 +14,10 @@ from typing import NamedTuple
 import nbformat
 from tqdm.auto import tqdm
 
-from rnnlib.coursework.grading import carrier, grader, records, seed, submission
+from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission
 from rnnlib.coursework.grading.box import require_sandbox
-from rnnlib.coursework.grading.carrier import LEARNERS, RELEASE, SOURCE
-from rnnlib.coursework.grading.sandbox import USUAL, Limits
+from rnnlib.coursework.grading.nbgrader_api import LEARNERS, RELEASE, SOURCE
+from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
 STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
 
@@ -46,7 +46,7 @@ def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
     """
     (root / "course").mkdir(parents=True, exist_ok=True)
     (root / RELEASE).mkdir(parents=True, exist_ok=True)
-    nbgrader, paths = carrier.start(root), []
+    nbgrader, paths = nbgrader_api.start(root), []
     for name in tqdm(assignments or sorted(p.stem for p in root.glob(f"{SOURCE}/*/*.ipynb")), desc="release"):
         answer = nbgrader.generate_assignment(name)
         if not answer["success"]:
@@ -95,7 +95,7 @@ def grade(
     *,
     again: Collection[str] = (),
     executor: Executor | None = None,
-    limits: Limits = USUAL,
+    limits: Limits = DEFAULT_LIMITS,
     sandboxed: bool = True,
 ) -> list[Submission]:
     """Grade what was handed in: the running in parallel, the gradebook one after the other.
@@ -108,7 +108,7 @@ def grade(
         again: students whose stored gradings are thrown away first.
         executor: where submissions run, such as a Dask client's `get_executor()`; None for the cores of this machine.
         limits: of each submission.
-        sandboxed: see `sandbox.Pupil`.
+        sandboxed: see `sandbox.Worker`.
 
     Returns:
         Every submission, with a note where it could not be graded.
@@ -116,7 +116,7 @@ def grade(
     Raises:
         RuntimeError: there is no seed, no sandbox, or no gradebook that knows these assignments and can be read.
     """
-    dice, jobs, results = seed.secret(), {}, []
+    secret, jobs, results = seed.secret(), {}, []
     if sandboxed:
         require_sandbox()
     for one in submissions(root, assignments):
@@ -127,17 +127,17 @@ def grade(
             results.append(one)
             continue
         try:
-            jobs[one] = grader.job(_restored(root, one), dice)
+            jobs[one] = grader.job(_restored(root, one), secret)
         except Exception as error:  # whatever somebody made of a notebook, the others are graded
             results.append(one._replace(note=str(error) or type(error).__name__))
-    if unknown := {one.assignment for one in jobs} - carrier.booked_sets(root):
+    if unknown := {one.assignment for one in jobs} - nbgrader_api.booked_sets(root):
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
         )
     with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
         failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
-    nbgrader, fine = carrier.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
+    nbgrader, fine = nbgrader_api.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
     return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
 
 
@@ -151,13 +151,13 @@ def feedback(root: Path, assignments: list[str] | None = None) -> list[Submissio
     Returns:
         Every submission, with a note where there is no feedback.
     """
-    nbgrader, results = carrier.start(root), []
+    nbgrader, results = nbgrader_api.start(root), []
     for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
         if one.note or not _autograded(root, one).exists():
             results.append(one._replace(note=one.note or "not graded yet"))
             continue
         answer = nbgrader.generate_feedback(one.assignment, one.student)
-        results.append(one._replace(note=carrier.cause(answer)))
+        results.append(one._replace(note=nbgrader_api.cause(answer)))
     return results
 
 
@@ -173,7 +173,7 @@ def grades(root: Path) -> Path:
     from nbgrader.plugins import CsvExportPlugin
 
     path = root / "course" / "grades.csv"
-    with carrier.start(root).gradebook as gradebook:
+    with nbgrader_api.start(root).gradebook as gradebook:
         CsvExportPlugin(to=str(path)).export(gradebook)
     return path
 
@@ -215,4 +215,4 @@ def _booked(nbgrader, root, one, key):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models
         answer = nbgrader.autograde(one.assignment, one.student)
-    return one._replace(note=carrier.cause(answer))
+    return one._replace(note=nbgrader_api.cause(answer))

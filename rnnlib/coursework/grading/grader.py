@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnlib.coursework.answers import Answer
-from rnnlib.coursework.grading.sandbox import MIB, USUAL, Limits, LostError, Pupil
+from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, MIB, Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 from rnnlib.coursework.verdicts import Verdict
 
@@ -46,8 +46,8 @@ def _edition():
 def job(notebook: Any, secret: str) -> Job:
     """Read the steps of a notebook whose graded cells are ours.
 
-    Every submission gets dice of its own, drawn from the secret and the cells: whoever hands in again what a first verdict showed is
-    asked something else.
+    Every submission gets a random seed of its own, made from the secret and the cells: whoever hands in again what a first verdict
+    showed is asked something else.
 
     Args:
         notebook: restored by `submission.restored`.
@@ -64,27 +64,27 @@ def job(notebook: Any, secret: str) -> Job:
     return Job(steps, hashlib.sha256(repr((secret, cells)).encode()).hexdigest())
 
 
-def grade(job: Job, limits: Limits = USUAL, sandboxed: bool = True) -> list[list[dict[str, Any]]]:
+def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> list[list[dict[str, Any]]]:
     """Run the cells and ask the Questions. A cell or an answer that ends the process is left out when the rest is run again.
 
     Args:
         job: what to grade.
         limits: see `sandbox.Limits`.
-        sandboxed: see `sandbox.Pupil`.
+        sandboxed: see `sandbox.Worker`.
 
     Returns:
         For each step its outputs, as a notebook stores them; those of a Question are the verdict and the points.
     """
     done, lost, until, room = {}, set(), time.monotonic() + limits.total, limits.output * MIB
     while any(step.question and i not in done for i, step in enumerate(job.steps)):
-        with Pupil(limits, sandboxed=sandboxed) as pupil:
+        with Worker(limits, sandboxed=sandboxed) as worker:
             for i, step in enumerate(job.steps):
                 if i in lost or (step.question and i in done):
                     continue
                 over = (
                     f"All its cells and answers took more than {limits.total:g} s." if time.monotonic() > until else ""
                 )
-                done[i], why = _judged(pupil, step, job.seed, over) if step.question else _ran(pupil, step, over)
+                done[i], why = _judged(worker, step, job.seed, over) if step.question else _ran(worker, step, over)
                 room -= len(json.dumps(done[i]))
                 if room < 0 and not step.question:
                     done[i] = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
@@ -104,25 +104,25 @@ def _step(cell):
     raise ValueError(f'{info["grade_id"]}: a graded code cell must be check("psN/name", name), got {cell.source!r}')
 
 
-def _ran(pupil, step, over):
-    """A cell's outputs, and why the pupil is lost where it is."""
+def _ran(worker, step, over):
+    """A cell's outputs, and why the worker is lost where it is."""
     if over:
         return [_stream(over)], over
     try:
-        return pupil.run(step.source), ""
-    except LostError as error:
+        return worker.run(step.source), ""
+    except WorkerLostError as error:
         return [_stream(f"{error} This cell was left out.")], str(error)
 
 
-def _judged(pupil, step, seed, over):
-    """A Question's verdict as outputs, and why the pupil is lost where it is."""
+def _judged(worker, step, seed, over):
+    """A Question's verdict as outputs, and why the worker is lost where it is."""
     question, why = load(step.question), over
 
     def answers(inputs):
         nonlocal why
         try:
-            return Answer(None, None, why) if why else pupil.answer(step.question, step.name, inputs)
-        except LostError as error:
+            return Answer(None, None, why) if why else worker.answer(step.question, step.name, inputs)
+        except WorkerLostError as error:
             why = str(error)
             return Answer(None, None, why)
 

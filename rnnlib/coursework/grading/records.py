@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def load(path: Path, key: str) -> list | None:
-    """Find an earlier grading of the same cells with the same dice.
+    """Find an earlier grading of the same cells with the same random seed.
 
     Args:
         path: where it would be.

@@ -1,4 +1,4 @@
-"""A pupil in a box: no network, no files but Python's and rnnlib's, and limits on time, memory, processes and output."""
+"""A worker in a sandbox: no network, no files but Python's and rnnlib's, and limits on time, memory, processes and output."""
 
 import os
 import select
@@ -14,10 +14,10 @@ import psutil
 from rnnlib.coursework.answers import Answer, plain
 from rnnlib.coursework.grading import box, wire
 from rnnlib.coursework.grading.box import MIB
-from rnnlib.coursework.grading.pupil import cut
 from rnnlib.coursework.grading.submission import BASE64
+from rnnlib.coursework.grading.worker import cut
 
-POLL = 0.05  # seconds between two looks at a pupil's processes
+POLL = 0.05  # seconds between two looks at a worker's processes
 GRACE = 5.0  # seconds more for an answer that is on its way
 
 
@@ -33,15 +33,15 @@ class Limits(NamedTuple):
     files: int = 256  # MiB of temporary files
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 
 
-class LostError(Exception):
-    """The pupil is no more; the message says why, in words for its author."""
+class WorkerLostError(Exception):
+    """The worker is no more; the message says why, in words for its author."""
 
 
-class Pupil:
-    """A process for one learner's code: `with Pupil(limits) as pupil: pupil.run(source)`.
+class Worker:
+    """A process for one learner's code: `with Worker(limits) as worker: worker.run(source)`.
 
     Args:
         limits: see `Limits`.
@@ -51,14 +51,14 @@ class Pupil:
         RuntimeError: on entering, bubblewrap is wanted and does not work here.
     """
 
-    def __init__(self, limits: Limits = USUAL, *, sandboxed: bool = True):  # noqa: D107
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, sandboxed: bool = True):  # noqa: D107
         self.limits, self.sandboxed = limits, sandboxed
 
-    def __enter__(self) -> "Pupil":
+    def __enter__(self) -> "Worker":
         """Start the process."""
         if self.sandboxed:
             box.require_sandbox()
-        self._folder = tempfile.TemporaryDirectory(prefix="pupil-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             box.command(self.limits, self._folder.name, self.sandboxed),
             stdin=subprocess.PIPE,
@@ -95,7 +95,7 @@ class Pupil:
             Its outputs, as a notebook stores them, none of which a browser would run.
 
         Raises:
-            LostError: it ran too long, took too much, or ended the process.
+            WorkerLostError: it ran too long, took too much, or ended the process.
         """
         outputs = self._asked({"source": source}, self.limits.cell).get("outputs")
         return [output for output in map(_taken, outputs if isinstance(outputs, list) else ()) if output]
@@ -112,7 +112,7 @@ class Pupil:
             The `Answer`, of dicts, tuples and arrays alone.
 
         Raises:
-            LostError: as for `run`.
+            WorkerLostError: as for `run`.
         """
         message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
         reply = self._asked(message, self.limits.answer + 5)
@@ -129,9 +129,9 @@ class Pupil:
         try:
             reply = wire.decode(self._received(until, seconds))
         except wire.BrokenFrameError as error:
-            raise LostError("What came back could not be read.") from error
+            raise WorkerLostError("What came back could not be read.") from error
         if not isinstance(reply, dict):
-            raise LostError("What came back could not be read.")
+            raise WorkerLostError("What came back could not be read.")
         return reply
 
     def _send(self, frame, until, seconds):
@@ -142,7 +142,7 @@ class Pupil:
                 try:
                     frame = frame[os.write(fd, frame) :]
                 except BrokenPipeError:
-                    raise LostError("It ended its own process.") from None
+                    raise WorkerLostError("It ended its own process.") from None
 
     def _received(self, until, seconds):
         fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
@@ -153,25 +153,25 @@ class Pupil:
                 continue
             chunk = os.read(fd, min(MIB, wanted - len(data)))
             if not chunk:
-                raise LostError("It ended its own process.")
+                raise WorkerLostError("It ended its own process.")
             data += chunk
             if wanted == wire.HEAD.size == len(data):
                 sizes = wire.HEAD.unpack(data)
                 if sum(sizes) > self.limits.output * MIB:
-                    raise LostError(f"It sent back more than {self.limits.output} MiB.")
+                    raise WorkerLostError(f"It sent back more than {self.limits.output} MiB.")
                 wanted += sum(sizes)
         return bytes(data)
 
     def _watch(self, until, seconds):
-        """Raise `LostError` for a pupil that takes too long or too much."""
+        """Raise `WorkerLostError` for a worker that takes too long or too much."""
         if time.monotonic() > until:
-            raise LostError(f"It was stopped after {seconds:g} s.")
+            raise WorkerLostError(f"It was stopped after {seconds:g} s.")
         family = self._family()
         if len(family) > self.limits.processes:
-            raise LostError(f"It started more than {self.limits.processes} processes.")
+            raise WorkerLostError(f"It started more than {self.limits.processes} processes.")
         held = _held(family)
         if held > self.limits.memory * MIB:
-            raise LostError(f"It used more than {self.limits.memory} MiB of memory.")
+            raise WorkerLostError(f"It used more than {self.limits.memory} MiB of memory.")
 
     def _family(self):
         with suppress(psutil.Error):
@@ -195,7 +195,7 @@ def _held(family):
 
 
 def _taken(output):
-    """Of an output what `pupil` makes, made anew: text, or a picture that is base64 and nothing else. None where there is neither."""
+    """Of an output what `worker` makes, made anew: text, or a picture that is base64 and nothing else. None where there is neither."""
     if not isinstance(output, dict):
         return None
     name, text, data = output.get("name"), output.get("text"), output.get("data")

@@ -63,13 +63,13 @@ def restored(release: Any, submitted: Any) -> Any:
             answers[name], anchor = cell, name
         elif cell.cell_type in ("code", "markdown") and cell.source.strip():
             make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
-            added.setdefault(anchor, []).append(_harmless(make(), cell))
+            added.setdefault(anchor, []).append(_sanitised(make(), cell))
     result = copy.deepcopy(release)
     result.cells = list(added[None])
     for cell in copy.deepcopy(release.cells):
         name = _name(cell)
         if cell.metadata.get("nbgrader", {}).get("solution") and name in answers:
-            cell = _harmless(cell, answers[name])
+            cell = _sanitised(cell, answers[name])
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         result.cells += [cell, *added.get(name, ())]
@@ -83,7 +83,7 @@ def _name(cell):
     return name if isinstance(name, str) else None
 
 
-def _harmless(cell, theirs):
+def _sanitised(cell, theirs):
     """A cell with the source of the learner's, and its pictures."""
     cell.source = theirs.source.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
     if cell.cell_type == "markdown":

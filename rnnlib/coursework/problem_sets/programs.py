@@ -10,16 +10,16 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
 
-class _Told:
-    """What a reference or a mistake answers, in NumPy: as it is measured of a learner's function."""
+class _Named:
+    """What a reference or a mistake answers, in NumPy, under the names that a measure gives to what a learner's function returns."""
 
     def __init__(self, parts):
         self._asdict = lambda: parts
 
 
-def told(function, **options):
-    """Make a reference or a mistake of a function in NumPy."""
-    return lambda **inputs: _Told(function(**jax.tree.map(np.asarray, inputs), **options))
+def named(function, **options):
+    """Make a reference or a mistake of a function in NumPy whose results are named as a measure names them."""
+    return lambda **inputs: _Named(function(**jax.tree.map(np.asarray, inputs), **options))
 
 
 ADVICE = {  # words of JAX's → what to do
@@ -41,15 +41,15 @@ def _advised(function, inputs):
 
 
 def measured(measure):
-    """How to call a function: measured as a program of JAX's, unless it tells the measure itself."""
+    """How to call a function: measured as a program of JAX's, unless what it returns is named already."""
 
     def call(function, inputs):
         try:
             return measure(partial(_advised, function), inputs)
         except Exception:
             with contextlib.suppress(Exception):
-                if isinstance(told := function(**inputs), _Told):
-                    return told
+                if isinstance(answer := function(**inputs), _Named):
+                    return answer
             raise
 
     return call
@@ -74,7 +74,7 @@ def scanned(*names, loops=1):
 
     def measure(function, inputs):
         value = function(inputs)
-        if isinstance(value, _Told) or not isinstance(value, tuple | list) or len(value) != len(names):
+        if isinstance(value, _Named) or not isinstance(value, tuple | list) or len(value) != len(names):
             return value
         enough = sum(eqn.primitive.name in ("scan", "while") for eqn, _ in _equations(function, inputs)) >= loops
         return dict(zip(names, [np.asarray(value[0]) * enough, *value[1:]], strict=True))
@@ -172,13 +172,13 @@ def jit(function):
     return call
 
 
-class Ours(partial):
+class Precompiled(partial):
     """A reference or a mistake, whose dear parts are compiled already."""
 
 
 def compiled(f, *args):
     """Call a learner's function as training does, under jax.jit."""
-    if isinstance(f, Ours):
+    if isinstance(f, Precompiled):
         return f(*args)
     try:
         return jit(f)(*args)

@@ -147,37 +147,45 @@ FROZEN = Question(
 )
 
 
-def _dice(rng, T, B, thrown=1):
+def _random_cuts(rng, T, B, drawn=1):
     cuts = rng.uniform(0.2, 0.5, T)
-    return products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * thrown).astype(int), "cuts": cuts}
+    return products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * drawn).astype(int), "cuts": cuts}
 
 
-def _fair(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), die=0, chance=0, own=False):
+def _unbiased(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), gate=0, probability=0, own=False):
     errors = np.array(d_hs)
     for t in range(len(d_hs) - 1, 0, -1):
-        weights = passes(gates[t - die], cuts[t - chance] + 0 * gates[t]).astype(d_hs.dtype)[:, None]
+        weights = passes(gates[t - gate], cuts[t - probability] + 0 * gates[t]).astype(d_hs.dtype)[:, None]
         errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * weights
         errors[t] *= weights if own else 1
     return errors
 
 
-DICE = Question(
-    id="ps3/dice_errors",
-    title="Dice, made fair",
+RANDOMISED = Question(
+    id="ps3/randomised_errors",
+    title="Random cuts, unbiased",
     points=2,
-    cases=cases(_dice, {"a batch of sequences": (8, 3), "one sequence": (9, 1), "no cut was thrown": (6, 2, 0)}),
-    reference=_fair,
+    cases=cases(_random_cuts, {"a batch of sequences": (8, 3), "one sequence": (9, 1), "no cut was drawn": (6, 2, 0)}),
+    reference=_unbiased,
     mistakes={
-        "biased": wrong(_fair, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g),
-        "by the cut": wrong(_fair, "Divide by the chance to get through, 1 − cuts[t].", passes=lambda g, c: g / c),
-        "times": wrong(_fair, "It multiplies by 1 − cuts[t]: the mean gets smaller.", passes=lambda g, c: g * (1 - c)),
-        "inverted": wrong(_fair, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
-        "no gates": wrong(_fair, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 0 * g + 1),
-        "all pass": wrong(_fair, "`gates` is not used: 0 lets nothing pass.", passes=lambda g, c: 1 / (1 - c)),
-        "die": wrong(_fair, "It asks a neighbour's die: the error through Js[t] meets gates[t].", die=1),
-        "chance": wrong(_fair, "It weighs by a neighbour's chance: gates[t] goes with cuts[t].", chance=1),
-        "own": wrong(_fair, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
+        "biased": wrong(
+            _unbiased, "What gets through is not made up for: divide by 1 − cuts[t].", passes=lambda g, c: g
+        ),
+        "by the cut": wrong(
+            _unbiased, "Divide by the probability to get through, 1 − cuts[t].", passes=lambda g, c: g / c
+        ),
+        "times": wrong(
+            _unbiased, "It multiplies by 1 − cuts[t]: the mean gets smaller.", passes=lambda g, c: g * (1 - c)
+        ),
+        "inverted": wrong(_unbiased, "It stops where gates are 1: there it may pass.", passes=lambda g, c: 1 - g),
+        "no gates": wrong(_unbiased, "`gates` is not used: it is the full gradient.", passes=lambda g, c: 0 * g + 1),
+        "all pass": wrong(_unbiased, "`gates` is not used: 0 lets nothing pass.", passes=lambda g, c: 1 / (1 - c)),
+        "gate": wrong(_unbiased, "It takes a neighbour's gate: the error through Js[t] meets gates[t].", gate=1),
+        "probability": wrong(
+            _unbiased, "It weighs by a neighbour's probability: gates[t] goes with cuts[t].", probability=1
+        ),
+        "own": wrong(_unbiased, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
     },
 )
 
-QUESTIONS = (JACOBIANS, CLIP, LIVING, TRUNCATED, FROZEN, DICE)
+QUESTIONS = (JACOBIANS, CLIP, LIVING, TRUNCATED, FROZEN, RANDOMISED)

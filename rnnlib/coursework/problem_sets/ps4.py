@@ -13,7 +13,7 @@ from rnnlib.coursework.questions import Mistake, Question
 
 
 def _wrongs(function, **table):
-    return {name.replace("_", " "): Mistake(programs.told(function, **o), says) for name, (says, o) in table.items()}
+    return {name.replace("_", " "): Mistake(programs.named(function, **o), says) for name, (says, o) in table.items()}
 
 
 def _batches(draw):
@@ -42,7 +42,7 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=programs.told(_change),
+    reference=programs.named(_change),
     mistakes=_wrongs(
         _change,
         state=("It reads y from h_t: take h_t − h_{t-1}. The body has both.", {"seen": lambda hs: hs[1:]}),
@@ -79,7 +79,7 @@ TRANSLATED = Question(
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
         for T in (6, 9, 2)
     },
-    reference=programs.told(_translated),
+    reference=programs.named(_translated),
     mistakes=_wrongs(
         _translated,
         order_of_xs=("Results are in the order of us. Theano keeps the order of work.", {"outs": (-1, -1)}),
@@ -112,7 +112,7 @@ HOISTED = Question(
     title="What need not wait",
     points=3,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
-    reference=programs.told(_hoisted),
+    reference=programs.named(_hoisted),
     mistakes=_wrongs(
         _hoisted,
         gate_turned=("The gate is the wrong way round: g_t lets the new state in.", {"turned": True}),
@@ -156,7 +156,7 @@ CUTS = Question(
     title="Cuts by data",
     points=2,
     cases=_batches(_cut),
-    reference=programs.told(_with_cuts),
+    reference=programs.named(_with_cuts),
     mistakes=_wrongs(
         _with_cuts,
         uncut=("No error is stopped: it is the full gradient.", {"stops": np.zeros_like}),
@@ -205,7 +205,7 @@ CHECKPOINTED = Question(
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
-    reference=programs.told(_in_pieces),
+    reference=programs.named(_in_pieces),
     mistakes=_wrongs(
         _in_pieces,
         mean_of_means=("A short rest weighs too much: weigh by length.", {"weigh": lambda n: 1 / n / sum(1 / n)}),
@@ -246,7 +246,7 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=2,
     cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
-    reference=programs.told(_returns),
+    reference=programs.named(_returns),
     mistakes=_wrongs(
         _returns,
         forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),

@@ -161,11 +161,11 @@ def _gated_problem(rng, padding="none", T=6):
     return {"fs": fs, "gs": gs, "cs": np.stack(cs), "mask": mask, "d_cs": rng.standard_normal((T + 1, 3, H))}
 
 
-def _road_back(
-    fs, gs, cs, mask, d_cs, *, road=1, frozen=1, late=0, tied=1, after=0, slope=1, zeroed=1, read=1, first=1
+def _gated_backward(
+    fs, gs, cs, mask, d_cs, *, recurrent=1, frozen=1, late=0, tied=1, after=0, slope=1, zeroed=1, read=1, first=1
 ):
     T, m = len(fs), mask[..., None]
-    keep = road * np.where(m, fs, fs if frozen is None else frozen)  # what a step keeps of c
+    keep = recurrent * np.where(m, fs, fs if frozen is None else frozen)  # what a step keeps of c
     direct = np.where(np.pad(m, [(1, 0), (0, 0), (0, 0)], constant_values=1) | read > 0, d_cs, 0)
     es, e = np.zeros_like(fs), direct[T]
     for t in reversed(range(T)):
@@ -175,9 +175,9 @@ def _road_back(
     return {"d_as": d_fs * (fs * (1 - fs)) ** slope, "d_gs": d_gs, "d_c0": e}
 
 
-ROAD = Question(
-    id="ps5/road",
-    title="The road back",
+GATED_BACKWARD = Question(
+    id="ps5/gated_backward",
+    title="Back through a gate",
     points=5,
     cases={
         "no padding": _gated_problem,
@@ -185,20 +185,22 @@ ROAD = Question(
         "padding in front": partial(_gated_problem, padding="in front"),
         "a single step": partial(_gated_problem, T=1),
     },
-    reference=_road_back,
+    reference=_gated_backward,
     mistakes={
-        "no road": wrong(_road_back, "The error of cs[t] lacks what comes from cs[t + 1], times fs[t].", road=0),
-        "wrong gate": wrong(_road_back, "From cs[t + 1] to cs[t] the error meets fs[t], not fs[t - 1].", late=1),
-        "first": wrong(_road_back, "d_c0 lacks d_cs[0], what the loss says of cs[0] directly.", first=0),
-        "not read": wrong(_road_back, "A loss may read states on padding: d_cs counts there too.", read=0),
-        "gate on padding": wrong(_road_back, "Padding multiplies by f. Frozen steps pass all on.", frozen=None),
-        "cut": wrong(_road_back, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
-        "not tied": wrong(_road_back, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
-        "state after": wrong(_road_back, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
-        "no slope": wrong(_road_back, "d_as is the error of f. Multiply by the sigmoid's slope.", slope=0),
-        "not zeroed": wrong(_road_back, "On padding a and g had no say: d_as and d_gs are 0 there.", zeroed=0),
+        "no recurrence": wrong(
+            _gated_backward, "The error of cs[t] lacks what comes from cs[t + 1], times fs[t].", recurrent=0
+        ),
+        "wrong gate": wrong(_gated_backward, "From cs[t + 1] to cs[t] the error meets fs[t], not fs[t - 1].", late=1),
+        "first": wrong(_gated_backward, "d_c0 lacks d_cs[0], what the loss says of cs[0] directly.", first=0),
+        "not read": wrong(_gated_backward, "A loss may read states on padding: d_cs counts there too.", read=0),
+        "gate on padding": wrong(_gated_backward, "Padding multiplies by f. Frozen steps pass all on.", frozen=None),
+        "cut": wrong(_gated_backward, "The error stops at the padding. A frozen step passes it on whole.", frozen=0),
+        "not tied": wrong(_gated_backward, "d_as lacks a part: f stands in (1 - f) g as well.", tied=0),
+        "state after": wrong(_gated_backward, "The gate multiplies the state before: cs[t], not cs[t + 1].", after=1),
+        "no slope": wrong(_gated_backward, "d_as is the error of f. Multiply by the sigmoid's slope.", slope=0),
+        "not zeroed": wrong(_gated_backward, "On padding a and g had no say: d_as and d_gs are 0 there.", zeroed=0),
     },
 )
 
 
-QUESTIONS = (MEANS, ACCUMULATE, LAST_STATE, ROAD, CHUNKS)
+QUESTIONS = (MEANS, ACCUMULATE, LAST_STATE, GATED_BACKWARD, CHUNKS)

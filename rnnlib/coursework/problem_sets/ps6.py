@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 
 from rnnlib import cg, curvature, losses
 from rnnlib.cells import ElmanParams, elman_step, init_elman
-from rnnlib.coursework.problem_sets.programs import Ours, compiled, jit
+from rnnlib.coursework.problem_sets.programs import Precompiled, compiled, jit
 from rnnlib.coursework.problem_sets.rules import STOPS, TRUST
 from rnnlib.coursework.problem_sets.shared import net
 from rnnlib.coursework.questions import Mistake, Question
@@ -23,7 +23,7 @@ _CUTS = np.cumsum([np.prod(shape) for shape in _SHAPES])
 
 
 def _wrong(function, says, **options):
-    return Mistake(Ours(function, **options), says)
+    return Mistake(Precompiled(function, **options), says)
 
 
 class _Scored(NamedTuple):  # what `objective` is made of
@@ -79,7 +79,7 @@ def _call_objective(f, inputs):
 _hessian_vector = jit(curvature.hessian_vector)
 
 
-def _along(objective, theta, v, *, product=_hessian_vector, per=lambda v: v @ v):
+def _directional_curvature(objective, theta, v, *, product=_hessian_vector, per=lambda v: v @ v):
     Hv = product(objective, theta, v)
     return {"Hv": Hv, "curvature": v @ Hv / per(v)}
 
@@ -89,22 +89,28 @@ def _row_sums(objective, theta, v):
 
 
 def _nearly(inputs, answer):
-    right = _call_objective(Ours(_along), inputs)["Hv"]
+    right = _call_objective(Precompiled(_directional_curvature), inputs)["Hv"]
     apart = np.abs((answer["Hv"] if isinstance(answer, dict) else answer[0]) - right).max() / np.abs(right).max()
     if 1e-6 < apart < 0.05:
         return "Nearly: a quotient of differences is not exact. Take jax.jvp of the gradient."
 
 
-ALONG = Question(
-    id="ps6/along",
+DIRECTIONAL_CURVATURE = Question(
+    id="ps6/directional_curvature",
     title="Curvature along a direction",
     points=2,
     cases=_cases(),
-    reference=Ours(_along),
+    reference=Precompiled(_directional_curvature),
     mistakes={
-        "row sums": _wrong(_along, "It is v times the sums of H's rows. Push v through the jvp.", product=_row_sums),
-        "root": _wrong(_along, "Divide by v · v, not by its root: v stands twice above.", per=jnp.linalg.norm),
-        "not normed": _wrong(_along, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1),
+        "row sums": _wrong(
+            _directional_curvature, "It is v times the sums of H's rows. Push v through the jvp.", product=_row_sums
+        ),
+        "root": _wrong(
+            _directional_curvature, "Divide by v · v, not by its root: v stands twice above.", per=jnp.linalg.norm
+        ),
+        "not normed": _wrong(
+            _directional_curvature, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1
+        ),
     },
     jax=True,
     call=_call_objective,
@@ -147,7 +153,7 @@ GAUSS_NEWTON = Question(
     title="A Gauss-Newton product",
     points=4,
     cases=_cases(scored=False),
-    reference=Ours(_gauss_newton),
+    reference=Precompiled(_gauss_newton),
     mistakes={
         "diagonal": _wrong(_in_place, "H_L is not diag(p) alone: − p (p · Jv) is missing.", rest=lambda p, u: 0),
         "p (1 - p)": _wrong(_in_place, _BINARY, rest=lambda p, u: p * p * u),
@@ -224,4 +230,4 @@ SOLVE = Question(
     call=lambda f, i: f(Partial(jnp.matmul, i["product"].A), i["b"], i["x0"], i["inverse"], i["steps"]),
 )
 
-QUESTIONS = (ALONG, GAUSS_NEWTON, STOPS, TRUST, SOLVE)
+QUESTIONS = (DIRECTIONAL_CURVATURE, GAUSS_NEWTON, STOPS, TRUST, SOLVE)

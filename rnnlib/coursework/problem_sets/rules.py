@@ -68,25 +68,25 @@ STOPS = Question(
 
 
 def _judged(rng, ratio, S=7, end=None, lost=0):
-    """What came and was foretold at S iterates: going back ends at one before the last, where their ratio is as asked."""
+    """Actual and predicted change of the loss at S iterates: going back ends at one before the last, where their ratio is as asked."""
     j = int(rng.integers(3, 5)) if end is None else end  # where it ends
-    foretold = -np.cumsum(rng.integers(8, 33, size=S)) / 64  # whole 64ths, so that the ratio is exact
-    came = ratio * foretold[j] + rng.integers(4, 20, size=S) / 64
-    came[j] = ratio * foretold[j]
+    predicted = -np.cumsum(rng.integers(8, 33, size=S)) / 64  # whole 64ths, so that the ratio is exact
+    actual = ratio * predicted[j] + rng.integers(4, 20, size=S) / 64
+    actual[j] = ratio * predicted[j]
     if j > 1:
-        came[rng.integers(0, j - 1)] = came[j] - 0.25  # lower, but behind a rise
-    came[j + 1 :] = np.sort(came[j + 1 :])
+        actual[rng.integers(0, j - 1)] = actual[j] - 0.25  # lower, but behind a rise
+    actual[j + 1 :] = np.sort(actual[j + 1 :])
     if lost:
-        came[j + 1], came[S - lost :] = came[j], 1e6 * np.arange(1, lost + 1)
+        actual[j + 1], actual[S - lost :] = actual[j], 1e6 * np.arange(1, lost + 1)
     steps, damping = rng.standard_normal((S, 5)), float(rng.uniform(0.1, 9))
-    return {"steps": steps, "came": came, "foretold": foretold, "damping": damping}
+    return {"steps": steps, "actual": actual, "predicted": predicted, "damping": damping}
 
 
-def _trust(steps, came, foretold, damping, *, back=1, low=0, tie=1, size=np.positive, up=1.5, down=2 / 3, edge=0):
-    j = int(came.argmin()) if low else len(came) - 1
-    while back and j > 0 and (came[j - 1] < came[j] or (tie and came[j - 1] == came[j])):
+def _trust(steps, actual, predicted, damping, *, back=1, low=0, tie=1, size=np.positive, up=1.5, down=2 / 3, edge=0):
+    j = int(actual.argmin()) if low else len(actual) - 1
+    while back and j > 0 and (actual[j - 1] < actual[j] or (tie and actual[j - 1] == actual[j])):
         j -= 1
-    ratio = size(came[j] / foretold[j])
+    ratio = size(actual[j] / predicted[j])
     factor = up if ratio < 0.25 + edge else down if ratio > 0.75 - edge else 1.0
     return {"step": steps[j], "ratio": ratio, "damping": damping * factor}
 
@@ -108,7 +108,7 @@ TRUST = Question(
         "last": wrong(_trust, "It takes the last iterate. Go back while the one before came out no higher.", back=0),
         "strict": wrong(_trust, "Where the one before is as high, go back too: it is no higher.", tie=0),
         "lowest": wrong(_trust, "It seeks the lowest of all. Going back ends where the one before is higher.", low=1),
-        "inverted": wrong(_trust, "ρ is upside down: what came over what was foretold.", size=np.reciprocal),
+        "inverted": wrong(_trust, "ρ is upside down: the actual change over the predicted one.", size=np.reciprocal),
         "no sign": wrong(_trust, "ρ has lost its sign: below 0 the loss went up.", size=np.abs),
         "swapped": wrong(_trust, "λ goes the wrong way: where the model was good, lower it.", up=2 / 3, down=1.5),
         "edges": wrong(_trust, "At exactly 1/4 and 3/4 λ stays.", edge=1e-5),

@@ -179,10 +179,10 @@ function draw(data, root) {
   }
 
   function words([t, s]) {
-    const path = `The path from w_h at step ${s} to loss ${t} (${t === s ? "its own step" : `${t - s} ${t - s === 1 ? "step" : "steps"} back`})`, worth = number(value([t, s]), 3);
-    if (lives([t, s])) return `${path} lives and brings ${worth}.`;
-    if (first(t) > t) return `${path} is dead, as loss ${t} is dropped; it would bring ${worth}.`;
-    return `${path} is dead, cut between h${low(first(t) - 1)} and h${low(first(t))}; it would bring ${worth}.`;
+    const path = `The path from w_h at step ${s} to loss ${t} (${t === s ? "its own step" : `${t - s} ${t - s === 1 ? "step" : "steps"} back`})`, contribution = number(value([t, s]), 3);
+    if (lives([t, s])) return `${path} lives and brings ${contribution}.`;
+    if (first(t) > t) return `${path} is dead, as loss ${t} is dropped; it would bring ${contribution}.`;
+    return `${path} is dead, cut between h${low(first(t) - 1)} and h${low(first(t))}; it would bring ${contribution}.`;
   }
 
   function paintChain() {

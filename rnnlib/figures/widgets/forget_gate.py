@@ -62,7 +62,7 @@ def forget_gate(H: int = 24, *, seed: int = 0) -> ForgetGate:
 
 
 def kept_by_cells(bias: float, spread: float, pushes: np.ndarray) -> np.ndarray:
-    """Multiply forget gates back from the last step: log10 Π_{t > T−lag} σ(bias + spread · push_t), the road of each cell alone.
+    """Multiply forget gates back from the last step: log10 Π_{t > T−lag} σ(bias + spread · push_t), the gradient along each cell alone.
 
     Args:
         bias: of the forget gates.

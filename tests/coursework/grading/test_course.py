@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.coursework.grading import box, carrier, course, grader, seed
+from rnnlib.coursework.grading import box, course, grader, nbgrader_api, seed
 from rnnlib.coursework.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.coursework.grading.attacks import ALL, submissions
@@ -86,12 +86,12 @@ def hand_in(root, student, text):
 
 def scores(root):
     """Points in the gradebook, by student."""
-    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
         return {s.student.id: s.score for s in gradebook.assignment_submissions(NAME)}
 
 
 def page(root, student):
-    """What a student is told."""
+    """The page of feedback that a student gets."""
     return (root / "course" / "feedback" / student / NAME / f"{NAME}.html").read_text()
 
 
@@ -100,7 +100,7 @@ def test_everybody_earns_what_they_earned(graded, measured):
     earned = scores(root)
     for student, one in everybody.items():
         said = "yes" if one.says in page(root, student) else "NO"
-        measured("submissions", submission=student, wanted=one.earns, earned=earned.get(student), told=said)
+        measured("submissions", submission=student, wanted=one.earns, earned=earned.get(student), feedback=said)
     assert {student: earned.get(student) for student in everybody} == {
         s: pytest.approx(one.earns) for s, one in everybody.items()
     }
@@ -167,18 +167,18 @@ def test_no_secret_leaves(graded):
         line for c in source.cells if c.id == "chunk-answer" for line in c.source.split("\n") if "d_as[t] =" in line
     )
     for student, one in everybody.items():
-        told = page(root, student)
-        assert SECRET not in told
-        assert one.solved or solution.strip() not in told
-        assert "SQLite format" not in told
+        feedback = page(root, student)
+        assert SECRET not in feedback
+        assert one.solved or solution.strip() not in feedback
+        assert "SQLite format" not in feedback
 
 
 def test_no_script_reaches_the_instructors_browser(graded):
     root, _, _ = graded
-    told = page(root, "scripts")
-    assert "alert(1)" in told, "the text itself may be seen"
+    feedback = page(root, "scripts")
+    assert "alert(1)" in feedback, "the text itself may be seen"
     for live in ("<script>alert", "<img src=x", 'href="javascript:'):
-        assert live not in told
+        assert live not in feedback
     stored = (root / "course" / "autograded" / "scripts" / NAME / f"{NAME}.ipynb").read_text()
     assert "application/javascript" not in stored
 
@@ -194,7 +194,7 @@ def test_nothing_is_broken_or_left_running(graded):
 
 def test_a_manual_answer_waits_for_its_reader(graded):
     root, _, _ = graded
-    with Gradebook(carrier.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
         waiting = gradebook.find_submission(NAME, "scripts").needs_manual_grade
         unanswered = gradebook.find_submission(NAME, "perfect").needs_manual_grade
     assert (waiting, unanswered) == (True, False)

@@ -1,4 +1,4 @@
-"""The box: what a pupil can reach, what stops it, and that it leaves nothing behind."""
+"""The box: what a worker can reach, what stops it, and that it leaves nothing behind."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 
 from rnnlib.coursework.grading import box, sandbox
 from rnnlib.coursework.grading.grader import Job, Step, grade
-from rnnlib.coursework.grading.sandbox import Limits, LostError, Pupil
+from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 
 SMALL = Limits(cell=10, answer=5, memory=700, output=1)
@@ -29,15 +29,15 @@ def text(outputs):
 
 def test_cells_run_and_answers_come_back(boxed):
     question = load("ps2/backward")
-    with Pupil(sandboxed=boxed) as pupil:
-        assert text(pupil.run("print(1 + 1)")) == "2\n"
-        assert "ZeroDivisionError" in text(pupil.run("1 / 0"))
-        pupil.run(
+    with Worker(sandboxed=boxed) as worker:
+        assert text(worker.run("print(1 + 1)")) == "2\n"
+        assert "ZeroDivisionError" in text(worker.run("1 / 0"))
+        worker.run(
             "from rnnlib import bptt\ndef backward(params, xs, d_ys):\n    return bptt.backward(params, bptt.forward(params, xs), d_ys)"
         )
-        assert question.grade(lambda inputs: pupil.answer(question.id, "backward", inputs), seed="s").right
-        assert pupil.answer(question.id, "forward", {}).trouble == "There is no function forward."
-        shown = pupil.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()")
+        assert question.grade(lambda inputs: worker.answer(question.id, "backward", inputs), seed="s").right
+        assert worker.answer(question.id, "forward", {}).trouble == "There is no function forward."
+        shown = worker.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()")
         assert [list(output["data"]) for output in shown] == [["text/plain", "image/png"]]
 
 
@@ -51,11 +51,11 @@ def test_cells_run_and_answers_come_back(boxed):
 )
 def test_what_takes_too_much_is_stopped(boxed, source, why):
     limits = SMALL._replace(cell=1.0) if "pass" in source else SMALL
-    with Pupil(limits, sandboxed=boxed) as pupil:
+    with Worker(limits, sandboxed=boxed) as worker:
         start = time.perf_counter()
         try:
-            assert "MemoryError" in text(pupil.run(source)), "the kernel's limit came first"
-        except LostError as lost:
+            assert "MemoryError" in text(worker.run(source)), "the kernel's limit came first"
+        except WorkerLostError as lost:
             assert why in str(lost)  # noqa: PT017  (either end is fine)
         assert time.perf_counter() - start < limits.cell + 5
 
@@ -65,13 +65,13 @@ def test_in_the_box_there_is_neither_course_nor_network():
         box.require_sandbox()
     except RuntimeError as error:
         pytest.skip(str(error))
-    with Pupil() as pupil:
-        pupil.run("import os, pathlib, rnnlib, socket\nroot = pathlib.Path(rnnlib.__file__).parents[1]")
-        assert text(pupil.run("print(sorted(p.name for p in root.iterdir() if p.name[0] != '.'))")) == "['rnnlib']\n"
-        assert "Read-only file system" in text(pupil.run("(root / 'rnnlib' / 'cells.py').write_text('')"))
-        assert "Network is unreachable" in text(pupil.run("socket.create_connection(('192.0.2.1', 80))"))
-        assert text(pupil.run("print(os.listdir(os.path.expanduser('~')), len(os.listdir('/proc')) < 100)"))
-        assert "RNN_COURSE" not in text(pupil.run("print(os.environ)"))
+    with Worker() as worker:
+        worker.run("import os, pathlib, rnnlib, socket\nroot = pathlib.Path(rnnlib.__file__).parents[1]")
+        assert text(worker.run("print(sorted(p.name for p in root.iterdir() if p.name[0] != '.'))")) == "['rnnlib']\n"
+        assert "Read-only file system" in text(worker.run("(root / 'rnnlib' / 'cells.py').write_text('')"))
+        assert "Network is unreachable" in text(worker.run("socket.create_connection(('192.0.2.1', 80))"))
+        assert text(worker.run("print(os.listdir(os.path.expanduser('~')), len(os.listdir('/proc')) < 100)"))
+        assert "RNN_COURSE" not in text(worker.run("print(os.environ)"))
 
 
 def test_a_lost_step_is_left_out_and_the_rest_is_graded(boxed):

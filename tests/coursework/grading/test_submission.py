@@ -112,14 +112,14 @@ def test_pasted_pictures_stay(release):
         ("x" * (submission.LARGEST + 1), "MiB, 20 at most"),
     ],
 )
-def test_what_is_no_notebook_is_told_so(tmp_path, content, says):
+def test_what_is_no_notebook_is_refused(tmp_path, content, says):
     path = tmp_path / "ps2.ipynb"
     path.write_text(content)
     with pytest.raises(ValueError, match=says):
         submission.read(path)
 
 
-def test_a_job_has_dice_of_its_own(release):
+def test_a_job_has_a_random_seed_of_its_own(release):
     one = grader.job(release, "secret")
     assert one.steps[-1] == grader.Step('check("ps2/backward", backward)', "ps2/backward", "backward")
     assert one == grader.job(copy(release), "secret")

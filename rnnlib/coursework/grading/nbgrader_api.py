@@ -19,7 +19,7 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
 
     Args:
         root: the folder that holds notebooks/assignments.
-        sandboxed: see `sandbox.Pupil`.
+        sandboxed: see `sandbox.Worker`.
 
     Returns:
         nbgrader's configuration, also for its own commands and for formgrader.

@@ -19,20 +19,20 @@ SHAPED = {"text/plain", "image/png"}  # nothing that a browser would run
 def main() -> None:
     """Answer one frame after another until stdin ends."""
     limits = json.loads(sys.argv[1])
-    asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(nowhere, fd)  # what a learner's code prints past Python goes nowhere
     _limit(limits)
     shell = _shell()
-    while message := _receive(asked):
+    while message := _receive(requests):
         try:
             reply = _ran(shell, message) if "source" in message else _answered(shell, message)
             frame = wire.encode(reply)
         except BaseException as error:  # sys.exit included: the next question is another one
             frame = wire.encode({"trouble": f"It could not be asked: {type(error).__name__}", "value": None})
-        told.write(frame)
-        told.flush()
+        replies.write(frame)
+        replies.flush()
 
 
 def cut(text: str) -> str:
