@@ -1,7 +1,6 @@
 """How every test runs: the shapes in rnnlib's signatures are checked, float64 is on, and nothing is broadcast by accident."""
 
 import json
-import os
 from pathlib import Path
 
 import hypothesis
@@ -16,8 +15,12 @@ jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)  # what a test compiles runs once or twice
+# Whatever is compiled is kept: the next run finds it, if what it is made from is the same. So hypothesis draws the same each time.
+jax.config.update("jax_compilation_cache_dir", str(ROOT / "build" / "jax" / "tests"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 matplotlib.use("Agg")
-hypothesis.settings.register_profile("course", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
 
 

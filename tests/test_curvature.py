@@ -21,7 +21,9 @@ CELLS = {"elman": cells.init_elman, "lstm": cells.init_lstm, "gru": cells.init_g
 LOSSES = ["softmax_cross_entropy", "squared_error"]
 WHOLE, ONE_STEP, ONE_SEQUENCE = (3, 2, 2, 2, 2), (1, 2, 1, 2, 2), (3, 1, 2, 1, 2)
 PROBLEMS = [
-    *((cell, loss, masked, WHOLE) for cell in CELLS for loss in LOSSES for masked in (False, True)),
+    *(("elman", loss, masked, WHOLE) for loss in LOSSES for masked in (False, True)),
+    ("lstm", "squared_error", True, WHOLE),
+    ("gru", "softmax_cross_entropy", True, WHOLE),
     ("lstm", "softmax_cross_entropy", False, ONE_STEP),
     ("gru", "squared_error", False, ONE_SEQUENCE),
 ]
@@ -118,7 +120,7 @@ def newton_times(params, xs, targets, v):
     return gauss_newton(lambda p: unroll_scan(p, xs)[0], lambda ys: losses.squared_error(ys, targets), params)(v)
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(problems(T=(1, 3), B=(1, 2), D=(2, 2), H=(1, 2), K=(2, 2)))  # JAX compiles anew for each shape
 def test_a_gauss_newton_product_is_that_of_the_jacobian_by_hand(problem):
     params, xs, targets = problem

@@ -16,8 +16,8 @@ from rnnlib.gradcheck import compare, finite_differences, frozen_prefix
 from tests.strategies import problem, problems
 
 FEW = settings(max_examples=4)  # each example is a compilation
-NETS = problems(T=(1, 6))
-SMALL = problems(T=(1, 5), B=(1, 2), D=(1, 2), H=(1, 3), K=(1, 2))
+NETS = problems(T=(1, 4))
+SMALL = problems(T=(1, 4), B=(1, 2), D=(1, 2), H=(1, 3), K=(1, 2))
 TRUNCATIONS = {
     "chunked": truncation.chunked,
     "windowed": truncation.windowed,

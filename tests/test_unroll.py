@@ -1,6 +1,7 @@
 """Every way to unroll, with every cell: the same outputs, states and derivatives as the obvious loop; and where things are computed."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,8 @@ from tests.strategies import problems
 
 CELLS = {"elman": cells.init_elman, "lstm": cells.init_lstm, "gru": cells.init_gru}
 FAST = {"scan": unroll.unroll_scan, "checkpointed": unroll.unroll_checkpointed}
-SIZES = [(1, 1, 1, 1, 1), (7, 3, 4, 5, 2), (12, 2, 3, 4, 3)]
+ONE, SEVERAL = (1, 1, 1, 1, 1), (5, 3, 4, 5, 2)
+CASES = [(ONE, np.float64, 1e-10), (SEVERAL, np.float64, 1e-10), (SEVERAL, np.float32, 5e-4)]
 
 
 def case(cell, T, B, D, H, K, dtype=np.float64):
@@ -45,24 +47,24 @@ def score(run, d_ys):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("way", FAST)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_outputs_states_and_gradients_are_the_loop_s(cell, sizes, way, dtype):
+@pytest.mark.parametrize(("sizes", "dtype", "tolerance"), CASES, ids=str)
+def test_outputs_states_and_gradients_are_the_loop_s(cell, sizes, dtype, tolerance):
     params, xs, state, d_ys = case(cell, *sizes, dtype)
-    tolerance = {np.float64: 1e-10, np.float32: 5e-4}[dtype]
-    agree(FAST[way](params, xs, state), unroll.unroll_loop(params, xs, state), tolerance)
-    agree(FAST[way](params, xs), unroll.unroll_loop(params, xs), tolerance)
-    for given_state in (state, None):
-        values = [
-            jax.jit(jax.grad(score(run, d_ys), (0, 1) if given_state is None else (0, 1, 2)))(params, xs, given_state)
-            for run in (FAST[way], unroll.unroll_loop)
-        ]
-        agree(*values, tolerance)
-        assert {leaf.dtype for leaf in jax.tree.leaves(values[0])} == {np.dtype(dtype)}
+
+    def all_of(run):
+        """Outputs, last states and gradients, from a given state and from h0, in one compilation."""
+        given, own = jax.grad(score(run, d_ys), (0, 1, 2)), jax.grad(score(run, d_ys), (0, 1))
+        both = jax.jit(lambda *at: (run(*at), run(*at[:2]), given(*at), own(*at[:2], None)))
+        return both(params, xs, state)
+
+    plain = all_of(unroll.unroll_loop)
+    for run in (unroll.unroll_scan, partial(unroll.unroll_checkpointed, chunk=min(2, len(xs)))):
+        fast = all_of(run)
+        agree(fast, plain, tolerance)
+        assert {leaf.dtype for leaf in jax.tree.leaves(fast)} == {np.dtype(dtype)}
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)  # each shape is a compilation
 @given(problems(), st.booleans())
 def test_it_is_the_backward_pass_by_hand(problem, carried):
     params, xs, d_ys = problem
@@ -85,24 +87,23 @@ def test_it_passes_finite_differences(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("way", FAST)
-def test_forward_mode_vmap_and_second_derivatives(cell, way):
-    params, xs, state, d_ys = case(cell, 6, 2, 3, 4, 2)
+def test_forward_mode_vmap_and_second_derivatives(cell):
+    params, xs, state, d_ys = case(cell, 3, 2, 3, 4, 2)
     direction = jax.tree.map(lambda p: np.random.default_rng(1).standard_normal(p.shape), (params, xs, state))
-    objectives = [score(run, d_ys) for run in (FAST[way], unroll.unroll_loop)]
-
-    def both(derive):
-        agree(*(jax.jit(derive(f))(params, xs, state) for f in objectives), 1e-9)
-
-    both(lambda f: lambda *at: jax.jvp(f, at, direction))  # forward mode
-    both(
-        lambda f: lambda *at: jax.jvp(jax.grad(f, (0, 1, 2)), at, direction)[1]
-    )  # Hessian-vector, forward over reverse
-    both(
-        lambda f: lambda *at: jax.grad(lambda *at: jax.jvp(f, at, direction)[1], (0, 1, 2))(*at)
-    )  # reverse over forward
     many = jax.tree.map(lambda p: jnp.stack([p, 2 * p]), params)
-    agree(*(jax.jit(jax.vmap(jax.grad(f), (0, None, None)))(many, xs, state) for f in objectives))
+
+    def derivatives(run):
+        f = score(run, d_ys)
+        forward = lambda *at: jax.jvp(f, at, direction)  # noqa: E731
+        forward_over_reverse = lambda *at: jax.jvp(jax.grad(f, (0, 1, 2)), at, direction)[1]  # noqa: E731
+        reverse_over_forward = jax.grad(lambda *at: forward(*at)[1], (0, 1, 2))
+        every = (forward, forward_over_reverse, reverse_over_forward)
+        batched = jax.vmap(jax.grad(f), (0, None, None))
+        return jax.jit(lambda *at: (*(derive(*at) for derive in every), batched(many, *at[1:])))(params, xs, state)
+
+    plain = derivatives(unroll.unroll_loop)
+    for run in FAST.values():
+        agree(derivatives(run), plain, 1e-9)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -175,9 +176,8 @@ def states_one_by_one(params, xs, state, mask, reverse):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("sizes", [SIZES[0], (5, 3, 2, 4, 2)], ids=str)
+@pytest.mark.parametrize(("reverse", "masked"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("sizes", [ONE, SEVERAL], ids=str)
 def test_all_states_are_those_of_a_loop_and_the_last_is_the_scan_s(cell, reverse, masked, sizes):
     params, xs, state, _ = case(cell, *sizes)
     T, B = xs.shape[:2]
@@ -206,7 +206,7 @@ def test_a_loss_on_all_states_has_the_loop_s_gradient(cell):
     )
 
 
-@pytest.mark.parametrize(("T", "chunk"), [(1, 1), (5, 1), (5, 5), (6, 3), (7, 3), (8, 7), (13, 4)])
+@pytest.mark.parametrize(("T", "chunk"), [(1, 1), (5, 1), (5, 5), (6, 3), (8, 7)])
 def test_any_chunk_gives_the_exact_result(T, chunk):
     params, xs, state, d_ys = case("elman", T, 2, 2, 3, 2)
 
