@@ -12,8 +12,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import sync_playwright
 
-from rnnlib.coursework.grading import course
-from tests.notebook_style import CHAPTERS
+from rnnlib.coursework import handout
+from tests.notebook_style import CHAPTERS, PROBLEM_SETS, read
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SETTINGS = {
@@ -61,7 +61,8 @@ def lab(tmp_path_factory):
     """The address of a JupyterLab that serves a copy of the chapters and a released problem set, with settings of its own."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(CHAPTERS[0].parent, folder / "notebooks", ignore=shutil.ignore_patterns("problem_sets"))
-    course.release(folder, ["ps2_backward"])
+    source = next(path for path in PROBLEM_SETS if path.stem == "ps2_backward")
+    handout.lay_out(folder, handout.handout(read(source)), source.stem)
     kinds = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS", "JUPYTERLAB_WORKSPACES")
     environment = {
         **os.environ,

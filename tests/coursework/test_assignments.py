@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from rnnlib.coursework.grading import course, grader
+from rnnlib.coursework.handout import handout
 from rnnlib.coursework.questions import load
 from tests.conftest import ROOT
 from tests.kernels import run
@@ -87,6 +88,11 @@ def test_all_but_answers_and_prose_is_locked(path):
     for cell in read(path).cells:
         if cell.cell_type == "code" and not info(cell).get("solution"):
             assert info(cell)["locked"], f"{cell.id} could be edited, and would be graded as edited"
+
+
+@each_source
+def test_self_learners_get_what_is_released(path, released):
+    assert read(released[path.stem]) == handout(read(path))
 
 
 @each_source

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -14,9 +13,10 @@ from typing import NamedTuple
 import nbformat
 from tqdm.auto import tqdm
 
+from rnnlib.coursework import handout
 from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission
 from rnnlib.coursework.grading.box import require_sandbox
-from rnnlib.coursework.grading.nbgrader_api import LEARNERS, RELEASE, SOURCE
+from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
 STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
@@ -54,10 +54,7 @@ def release(root: Path, assignments: list[str] | None = None) -> list[Path]:
         path = root / RELEASE / name / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         grader.job(notebook, "")  # its graded cells are all Questions
-        learners = root / LEARNERS / name / path.name
-        learners.parent.mkdir(parents=True, exist_ok=True)
-        if not learners.exists():
-            shutil.copyfile(path, learners)
+        handout.lay_out(root, notebook, name)
         paths.append(path)
     return paths
 

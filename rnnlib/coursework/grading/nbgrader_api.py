@@ -8,7 +8,9 @@ from typing import Any
 
 from traitlets.config import Config
 
-SOURCE, RELEASE, LEARNERS = "notebooks/assignments", "build/release", "notebooks/problem_sets"
+from rnnlib.coursework import handout
+
+SOURCE, RELEASE = handout.SOURCES, "build/release"
 MOODLE = r".*/(?P<student_id>[^/]+?)_\d+_assignsubmission_file_/?(?P<file_id>[^/]+)"  # its names of files
 
 
