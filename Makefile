@@ -6,43 +6,63 @@ BIN := .venv/bin
 BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
 ASSIGNMENTS := $(wildcard notebooks/assignments/*/*.ipynb)
-LINT = $(BIN)/ruff check . && $(BIN)/ruff format --check .
 # chapters first, they are the longest; each file by one worker, as one kernel runs all cells of a notebook
 TESTS = $(BIN)/python -m pytest $(CHAPTERS) $(ASSIGNMENTS) tests rnnlib --doctest-modules -n 2 --dist loadfile --no-loadscope-reorder
 SETS ?=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHONS = $(PYTHON) python3 python3.13 python3.12 python3.11 python
+FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$p && break; done)
+PIP = -m pip install --quiet --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check course-seed release grade feedback grades bench peers notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench peers notebooks experiments site clean
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 help:            ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
+	@echo "You need Python 3.11 or newer with its venv module, make, and the network the first time."
+	@echo "make test also wants Chromium and bubblewrap. It installs them where that needs no password, and leaves out, in words, what it can't."
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
 
-lab: build/release/ready  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
+lab: .venv/ready build/problem_sets  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
+	@echo "Opening the course in JupyterLab. Stop it with Ctrl-C, twice."
 	$(BIN)/jupyter-lab $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
-test: .venv/ready  ## every check: lint, unit tests, every chapter, the browser
-	$(LINT)
-	$(TESTS)
+test: PARTS := browser sandbox
+test: say .venv/ready-test parts checks left-out  ## every check: lint, unit tests, every chapter, the browser
 
-check: .venv/ready  ## every check but the browser's
-	$(LINT)
-	$(TESTS) -m "not browser"
+check: PARTS := sandbox
+check: ONLY := -m "not browser"
+check: say .venv/ready-test parts checks left-out  ## every check but the browser's
 
-course-seed: .venv/ready  ## make the secret that the inputs of graded work are drawn from (outside this folder, once)
+# What the two are made of. First and last they say what this machine lacks, and which tests are left out for it.
+say:
+	@$(if $(FOUND),$(FOUND) -m tests.parts say $(PARTS))
+
+parts: .venv/ready-test
+	@$(BIN)/python -m tests.parts install $(PARTS)
+
+checks: .venv/ready-test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(TESTS) $(ONLY)
+
+
+left-out:
+	@$(BIN)/python -m tests.parts left_out
+
+course-seed: .venv/ready-teach  ## make the secret that the inputs of graded work are drawn from (outside this folder, once)
 	$(BIN)/python -m rnnlib.coursework.grading seed
 
-release: .venv/ready  ## build the students' problem sets in build/release (SETS="ps2_backward" for some)
+release: .venv/ready-teach  ## build the students' problem sets in build/release (SETS="ps2_backward" for some)
 	$(BIN)/python -m rnnlib.coursework.grading release $(SETS)
 
-grade: .venv/ready  ## grade course/submitted/STUDENT/SET/SET.ipynb (GRADE_ARGS="--dask tcp://host:8786" is passed on)
+grade: .venv/ready-teach  ## grade course/submitted/STUDENT/SET/SET.ipynb (GRADE_ARGS="--dask tcp://host:8786" is passed on)
 	$(BIN)/python -m rnnlib.coursework.grading grade $(SETS) $(GRADE_ARGS)
 
-feedback: .venv/ready  ## write a page of feedback for each graded submission
+feedback: .venv/ready-teach  ## write a page of feedback for each graded submission
 	$(BIN)/python -m rnnlib.coursework.grading feedback $(SETS)
 
-grades: .venv/ready  ## export the gradebook to course/grades.csv
+grades: .venv/ready-teach  ## export the gradebook to course/grades.csv
 	$(BIN)/python -m rnnlib.coursework.grading grades
 
 bench: .venv/ready  ## measure speed and memory on this machine, beside the peers that are installed
@@ -63,24 +83,33 @@ clean:           ## remove what the other targets made
 	rm -rf .venv .venv-bench build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# The environment: environment.yml's pip section in a virtual environment, installed again only when its files change.
+# The environment, a set of pins a file. All are resolved together, so that a later set only adds to .venv. Installed again when a file changes.
 .venv/ready: environment.yml pyproject.toml
-	@for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
-	  if $$p -c '$(NEEDS)' 2>/dev/null; then exec $$p -m venv .venv; fi; done; \
-	echo "This course needs Python 3.11 or newer with its venv module; python3 here is $$(python3 --version 2>&1 | tail -1). Install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1
-	@echo "Setting up .venv: about a minute, once."
-	@sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(if $(FOUND),$(FOUND) -m venv .venv,\
+	  echo "This course needs Python 3.11 or newer with its venv module; python3 here is $$(python3 --version 2>&1 | tail -1). Install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1)
+	@echo "Setting up .venv for the chapters and problem sets: about a minute, once."
+	@sed -n '/- pip:/,$$ s/^ *- \(.*==.*\)/\1/p' environment.yml > .venv/learn.txt
+	@$(BIN)/python $(PIP) -r .venv/learn.txt -c .ci/teach.txt -c .ci/test.txt
+	@$(BIN)/python $(PIP) --no-deps -e .
+	@touch $@
+
+.venv/ready-teach: .venv/ready .ci/teach.txt
+	@echo "Adding to .venv what teaching needs."
+	@$(BIN)/python $(PIP) -r .venv/learn.txt -r .ci/teach.txt -c .ci/test.txt
+	@touch $@
+
+.venv/ready-test: .venv/ready-teach .ci/test.txt
+	@echo "Adding to .venv what testing needs."
+	@$(BIN)/python $(PIP) -r .venv/learn.txt -r .ci/teach.txt -r .ci/test.txt
+	@touch $@
+
+.venv-bench/ready: .venv/ready .ci/bench.txt
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python $(PIP) -r .venv/learn.txt -r .ci/bench.txt
+	@.venv-bench/bin/python $(PIP) --no-deps -e .
 	@touch $@
 
 # The problem sets as learners get them, in notebooks/problem_sets; what they wrote there stays.
-build/release/ready: .venv/ready $(ASSIGNMENTS)
-	@$(BIN)/python -m rnnlib.coursework.grading release
-	@touch $@
-
-.venv-bench/ready: .venv/ready
-	@$(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
-	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -e ".[bench]"
-	@touch $@
+build/problem_sets: .venv/ready $(ASSIGNMENTS)
+	@$(BIN)/python -m rnnlib.coursework.handout
+	@mkdir -p build && touch $@

@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ["tests.left_out"]
 
 jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first test imports rnnlib
 jax.config.update("jax_enable_x64", True)

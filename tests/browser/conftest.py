@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from rnnlib.coursework import handout
+from tests import parts
 from tests.notebook_style import CHAPTERS, PROBLEM_SETS, read
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
@@ -24,16 +25,9 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def chromium():
-    """A Chromium, without which there is nothing to test: missing is a failure, unless BPTT_NO_BROWSER=1 says it is known."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None and os.environ.get("BPTT_NO_BROWSER") == "1":
-        pytest.skip("no Chromium here, and BPTT_NO_BROWSER=1")
-    if path is None:
-        hint = "Try apt-get install chromium, or BPTT_NO_BROWSER=1 to go without."
-        pytest.fail(f"the browser tests need one of {', '.join(names)} on the PATH, found none. {hint}", pytrace=False)
+    """The Chromium that `parts` finds; without one, the tests that are marked `browser` have been left out before."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+        browser = playwright.chromium.launch(executable_path=parts.browser(), args=FLAGS.split())
         yield browser
         browser.close()
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.coursework.grading import box, course, grader, nbgrader_api, seed
+from rnnlib.coursework.grading import course, grader, nbgrader_api, seed
 from rnnlib.coursework.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.coursework.grading.attacks import ALL, submissions
@@ -20,14 +20,6 @@ from tests.coursework.grading.attacks import ALL, submissions
 NAME = "ps2_backward"
 SECRET = "a-secret-that-nobody-may-see"
 LIMITS = Limits(cell=25, answer=5, total=240, memory=1024)
-
-
-def need_sandbox():
-    """Skip, saying why, where bubblewrap does not work."""
-    try:
-        box.require_sandbox()
-    except RuntimeError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +41,6 @@ def environment(tmp_path_factory):
 @pytest.fixture(scope="module")
 def graded(environment):
     """Everybody's submission, graded."""
-    need_sandbox()
     root, secret, source = environment
     (released,) = course.release(root)
     places = {
@@ -95,6 +86,7 @@ def page(root, student):
     return (root / "course" / "feedback" / student / NAME / f"{NAME}.html").read_text()
 
 
+@pytest.mark.sandbox
 def test_everybody_earns_what_they_earned(graded, measured):
     root, everybody, results = graded
     earned = scores(root)
@@ -110,8 +102,8 @@ def test_everybody_earns_what_they_earned(graded, measured):
     assert "link" in results["linked"].note
 
 
+@pytest.mark.sandbox
 def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, monkeypatch):
-    need_sandbox()
     monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
     release = tmp_path / course.RELEASE / NAME / f"{NAME}.ipynb"
     release.parent.mkdir(parents=True)
@@ -137,8 +129,8 @@ def test_what_lies_in_the_wrong_place_is_told(tmp_path):
     assert "no set of this name" in notes["ada", "PS2_backward"]
 
 
+@pytest.mark.sandbox
 def test_a_locked_gradebook_says_what_to_do(tmp_path, monkeypatch):
-    need_sandbox()
     monkeypatch.setenv("RNN_COURSE_SEED", SECRET)
     (tmp_path / "course").mkdir()
     (tmp_path / "course" / "gradebook.db").write_text("no database" * 100)
@@ -160,6 +152,7 @@ def test_an_archive_from_moodle_is_sorted_by_student(tmp_path):
     assert sorted_ == {"Ada Lovelace": "Ada Lovelace", "Zoë de Wit-Ng": "Zoë de Wit-Ng"}
 
 
+@pytest.mark.sandbox
 def test_no_secret_leaves(graded):
     root, everybody, _ = graded
     source = nbformat.read(root / course.SOURCE / NAME / f"{NAME}.ipynb", as_version=4)
@@ -173,6 +166,7 @@ def test_no_secret_leaves(graded):
         assert "SQLite format" not in feedback
 
 
+@pytest.mark.sandbox
 def test_no_script_reaches_the_instructors_browser(graded):
     root, _, _ = graded
     feedback = page(root, "scripts")
@@ -183,6 +177,7 @@ def test_no_script_reaches_the_instructors_browser(graded):
     assert "application/javascript" not in stored
 
 
+@pytest.mark.sandbox
 def test_nothing_is_broken_or_left_running(graded):
     root, everybody, _ = graded
     assert not (root / "exploded").exists()
@@ -192,6 +187,7 @@ def test_nothing_is_broken_or_left_running(graded):
     assert not [line for line in running if any("987654" in word for word in line)]
 
 
+@pytest.mark.sandbox
 def test_a_manual_answer_waits_for_its_reader(graded):
     root, _, _ = graded
     with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
@@ -200,6 +196,7 @@ def test_a_manual_answer_waits_for_its_reader(graded):
     assert (waiting, unanswered) == (True, False)
 
 
+@pytest.mark.sandbox
 def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(graded, monkeypatch):
     root, _, _ = graded
     before = scores(root)
@@ -214,6 +211,7 @@ def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(gr
     assert scores(root) == before | {"late": 0.0}
 
 
+@pytest.mark.sandbox
 def test_one_student_can_be_graded_again(graded, monkeypatch):
     root, _, _ = graded
     before, asked, grade = scores(root), [], grader.grade
@@ -223,6 +221,7 @@ def test_one_student_can_be_graded_again(graded, monkeypatch):
     assert scores(root) == before
 
 
+@pytest.mark.sandbox
 def test_half_written_files_are_made_anew(graded):
     root, _, _ = graded
     before = scores(root)
@@ -232,6 +231,7 @@ def test_half_written_files_are_made_anew(graded):
     assert scores(root) == before
 
 
+@pytest.mark.sandbox
 def test_grades_are_exported(graded):
     root, everybody, _ = graded
     lines = course.grades(root).read_text().splitlines()
@@ -239,6 +239,7 @@ def test_grades_are_exported(graded):
     assert len(lines) > len(everybody)
 
 
+@pytest.mark.sandbox
 def test_a_run_that_is_killed_goes_on(graded):
     root, _, _ = graded
     records = root / "course" / "records"
@@ -259,6 +260,7 @@ def test_a_run_that_is_killed_goes_on(graded):
     assert not list(Path(records).rglob("*.part"))
 
 
+@pytest.mark.sandbox
 def test_a_dask_cluster_grades_alike(graded):
     distributed = pytest.importorskip("distributed", reason="Dask comes with the cluster extra")
     root, _, _ = graded
