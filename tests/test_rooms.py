@@ -1,6 +1,7 @@
 """Where a line may live: the rooms of rnnlib, what each may import, and how long a module may be; read from the sources."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -98,6 +99,11 @@ def test_there_are_no_rooms_but_these():
     }
     assert entries <= CORE | BESIDE | {"__init__"}, "A new room needs a place in this list, and in CONTRIBUTING's map."
     assert len(CORE) <= 20
+
+
+def test_the_map_at_the_door_names_every_room():
+    door = ast.get_docstring(ast.parse(MODULES["rnnlib"].read_text(encoding="utf-8")))
+    assert {room_of(module) for module in MODULES} - {None} <= set(re.findall(r"\w+", door))
 
 
 @pytest.mark.parametrize("room", sorted({room_of(module) for module in MODULES} - {None}))
