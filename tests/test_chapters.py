@@ -1,5 +1,7 @@
 """The plugin that runs notebooks, run on a notebook that keeps the rules and on one that breaks them."""
 
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -19,14 +21,14 @@ def cell(source, *, printed="", tags=("nbval-check-output",)):
 
 @pytest.fixture
 def outcomes(pytester, monkeypatch):
-    """`outcomes(*cells)` runs a notebook of these cells: how each test ended, by name, and the summary."""
+    """`outcomes(*cells)` runs a notebook of these cells: how each test ended, and all that pytest said."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(*cells):
         nbformat.write(new_notebook(cells=list(cells)), pytester.path / "sample.ipynb")
         result = pytester.runpytest_subprocess("-p", "tests.chapters", "-v", "--color=no", "sample.ipynb")
-        lines = [line for line in result.outlines if line.startswith("sample.ipynb")]
-        return [line.split()[-3 if "[" in line else -1] for line in lines], result.stdout.str()
+        text = result.stdout.str()
+        return re.findall("^sample.* (PASSED|FAILED) ", text, re.M), text
 
     return run
 
