@@ -28,7 +28,7 @@ NAMESPACES = (
 @cache
 def browser() -> str:
     """Path of a Chromium that opens a page: the system's, or the headless shell that Playwright has installed; "" for none."""
-    return next((path for path in _browsers() if "</html>" in _output(path, *OPEN.split())), "")
+    return next((path for path in _browsers() if "</html>" in (_output(path, *OPEN.split()) or "")), "")
 
 
 @cache

@@ -15,22 +15,31 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINNED_WITHOUT_NEED = {
-    "jaxlib"
-}  # jax's own compiled half: jax accepts a range of it, results should not depend on which
+EXTRAS = PROJECT["optional-dependencies"]
+ALONE = {"jaxlib"}  # jax's own compiled half: jax accepts a range of it, results should not depend on which
 
 
-def pins():
-    return [Requirement(line) for line in ENVIRONMENT[-1]["pip"]]
+def requirements(lines):
+    return [Requirement(line) for line in lines if not line.startswith("#")]
 
 
-def needs():
-    return [Requirement(line) for group in (PROJECT["dependencies"], *extras().values()) for line in group]
+def file(name):
+    return requirements((ROOT / ".ci" / name).read_text().splitlines())
 
 
-def extras():
-    """All but the peers that `make bench` compares with."""
-    return {name: group for name, group in PROJECT["optional-dependencies"].items() if name != "bench"}
+# who needs a set: what is pinned for them, what pyproject.toml asks for
+PINS = {
+    "learn": requirements(ENVIRONMENT[-1]["pip"]),
+    "teach": file("teach.txt"),
+    "test": file("test.txt"),
+    "bench": file("bench.txt"),
+}
+NEEDS = {
+    "learn": requirements(PROJECT["dependencies"] + EXTRAS["course"]),
+    "teach": requirements(EXTRAS["teach"] + EXTRAS["cluster"]),
+    "test": requirements(EXTRAS["test"]),
+    "bench": requirements(EXTRAS["bench"]),
+}
 
 
 def test_binder_reads_the_same_environment():
@@ -39,33 +48,33 @@ def test_binder_reads_the_same_environment():
     )
 
 
-@pytest.mark.parametrize("need", needs(), ids=lambda need: need.name)
-def test_every_dependency_is_pinned_within_its_range(need):
-    pin = next((pin for pin in pins() if pin.name == need.name), None)
-    assert pin, f"environment.yml must pin {need.name}, which pyproject.toml asks for"
+def test_every_extra_belongs_to_a_set():
+    assert set(EXTRAS) == {"course", "teach", "cluster", "test", "bench"}
+
+
+@pytest.mark.parametrize(("group", "need"), [(g, n) for g, needs in NEEDS.items() for n in needs], ids=str)
+def test_every_dependency_is_pinned_within_its_range(group, need):
+    pin = next((pin for pin in PINS[group] if pin.name == need.name), None)
+    assert pin, f"the pins of {group} must hold {need.name}, which pyproject.toml asks for"
     exact, version = str(pin.specifier)[:2], str(pin.specifier)[2:]
     assert exact == "==", f"{pin} must name one version"
     assert need.specifier.contains(version), f"{pin} does not satisfy {need}"
 
 
-def test_every_pin_has_a_reason():
-    needless = {pin.name for pin in pins()} - {need.name for need in needs()} - PINNED_WITHOUT_NEED
-    assert not needless, f"no chapter or check asks for {needless}: drop the pin, or name it in pyproject.toml"
-
-
-def test_peers_stay_out_of_the_course():
-    peers = [Requirement(line) for line in PROJECT["optional-dependencies"]["bench"]]
-    assert not {peer.name for peer in peers} & {pin.name for pin in pins()}
-    assert all(str(peer.specifier).startswith("==") for peer in peers), "what was measured has to be known"
+def test_every_pin_stands_once_and_has_a_reason():
+    names = [pin.name for pins in PINS.values() for pin in pins]
+    assert not (twice := {name for name in names if names.count(name) > 1}), f"pinned in two places: {twice}"
+    for group, pins in PINS.items():
+        needless = {pin.name for pin in pins} - {need.name for need in NEEDS[group]} - ALONE
+        assert not needless, f"{group} does not ask for {needless}: drop the pin, or name it in pyproject.toml"
 
 
 def test_what_runs_the_tests_is_what_is_pinned():
     from importlib.metadata import version
 
-    drift = {pin.name: version(pin.name) for pin in pins() if not pin.specifier.contains(version(pin.name))}
-    assert not drift, (
-        f"installed versions differ from environment.yml: {drift}. Try touch environment.yml && make check"
-    )
+    pins = [pin for group in ("learn", "teach", "test") for pin in PINS[group]]
+    drift = {pin.name: version(pin.name) for pin in pins if not pin.specifier.contains(version(pin.name))}
+    assert not drift, f"installed versions differ from what is pinned: {drift}. Try touch environment.yml && make check"
 
 
 def test_one_minimum_python():
@@ -109,16 +118,17 @@ esac
 
 def make(folder, version, target=".venv/ready", *options):
     """Run the Makefile's set-up in a folder of its own, where every python there is has this version."""
-    for name in ("Makefile", "environment.yml", "pyproject.toml"):
+    (folder / ".ci").mkdir(exist_ok=True)
+    for name in ("Makefile", "environment.yml", "pyproject.toml", ".ci/teach.txt", ".ci/test.txt", ".ci/bench.txt"):
         if not (folder / name).exists():
-            shutil.copy(ROOT / name, folder)
+            shutil.copy(ROOT / name, folder / name)
     commands = folder / "commands"
     commands.mkdir(exist_ok=True)
     script = PYTHON.format(version=version, too_old=int(version < "3.11"))
     for name in ("python", "python3", "python3.11", "python3.12", "python3.13"):
         (commands / name).write_text(script)
         (commands / name).chmod(0o755)
-    for name in ("make", "sh", "bash", "id", "tail", "sed", "touch", "mkdir", "cp"):
+    for name in ("make", "sh", "bash", "id", "tail", "sed", "touch", "mkdir", "cp", "rm"):
         if not (commands / name).exists():
             (commands / name).symlink_to(shutil.which(name))
     environment = {"PATH": str(commands)}
@@ -139,10 +149,10 @@ def test_make_refuses_an_old_python_in_one_line(tmp_path):
 def test_make_sets_up_once_and_again_when_the_environment_changes(tmp_path):
     first = make(tmp_path, "3.12.1")
     assert first.returncode == 0, first.stderr
-    requirements = (tmp_path / ".venv/requirements.txt").read_text().split()
-    assert requirements == [str(pin) for pin in pins()]
+    assert (tmp_path / ".venv/learn.txt").read_text().split() == [str(pin) for pin in PINS["learn"]]
     calls = (tmp_path / "calls.txt").read_text()
-    assert "-r .venv/requirements.txt" in calls
+    assert "-r .venv/learn.txt" in calls
+    assert "-r .ci/" not in calls  # a learner gets no more
     assert "--no-deps -e ." in calls
 
     assert make(tmp_path, "3.12.1", ".venv/ready", "--question").returncode == 0
@@ -152,3 +162,25 @@ def test_make_sets_up_once_and_again_when_the_environment_changes(tmp_path):
     later = (tmp_path / ".venv/ready").stat().st_mtime + 10
     os.utime(tmp_path / "environment.yml", (later, later))
     assert make(tmp_path, "3.12.1", ".venv/ready", "--question").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "more"),
+    [("lab", ""), ("release", "teach"), ("grade", "teach"), ("check", "teach test"), ("test", "teach test")],
+)
+def test_each_target_installs_what_it_needs_on_top_of_the_learners_pins(tmp_path, target, more):
+    plan = make(tmp_path, "3.12.1", target, "--dry-run", "--always-make")
+    assert plan.returncode == 0, plan.stderr
+    installs = [line for line in plan.stdout.splitlines() if " -r " in line]
+    assert set(re.findall(r"-r \.ci/(\w+)\.txt", plan.stdout)) == set(more.split())
+    assert all("-r .venv/learn.txt" in line for line in installs)
+    for line in installs:  # what is not asked for yet binds already: a later set only adds
+        assert {name for name in ("teach", "test") if f".ci/{name}.txt" in line} == {"teach", "test"}, line
+
+
+def test_make_test_says_first_and_last_what_is_left_out(tmp_path):
+    lines = make(tmp_path, "3.12.1", "test", "--dry-run").stdout.splitlines()
+    steps = [(i, line.split("tests.parts ")[1]) for i, line in enumerate(lines) if "tests.parts " in line]
+    assert [step for _, step in steps] == ["say browser sandbox", "install browser sandbox", "left_out"]
+    assert steps[0][0] == 0
+    assert steps[-1][0] == len(lines) - 1
