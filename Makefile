@@ -15,7 +15,7 @@ FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$
 PIP = -m pip install --quiet --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench peers notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench peers results notebooks experiments site clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -46,7 +46,6 @@ checks: .venv/ready-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(TESTS) $(ONLY)
 
-
 left-out:
 	@$(BIN)/python -m tests.parts left_out
 
@@ -65,10 +64,13 @@ feedback: .venv/ready-teach  ## write a page of feedback for each graded submiss
 grades: .venv/ready-teach  ## export the gradebook to course/grades.csv
 	$(BIN)/python -m rnnlib.coursework.grading grades
 
-bench: .venv/ready  ## measure speed and memory on this machine, beside the peers that are installed
+bench: .venv/ready  ## measure gradients, speed and memory on this machine, beside the peers that are installed (about 15 minutes)
 	$(BENCH)/python -m tests.benchmarks
 
 peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
+
+results: .venv/ready  ## write RESULTS.md from what is stored (KEEP="tests bench" first stores what these measured last)
+	$(BIN)/python -m tests.results $(KEEP)
 
 notebooks: .venv/ready  ## run every chapter and problem set (or NOTEBOOKS="notebooks/03_backward.ipynb") and store the outputs
 	$(BIN)/python .ci/execute.py $(or $(NOTEBOOKS),$(CHAPTERS) $(ASSIGNMENTS))

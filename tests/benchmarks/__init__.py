@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-RESULTS = Path("build/benchmarks")
 CORES = (
     sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count())]
 )  # the first on Linux
@@ -26,8 +24,8 @@ def environment(threads):
     }
 
 
-def measured(module, *args, threads=1):
-    """What a module of this package prints, run in a process of its own on so many cores."""
+def measured(module, args, threads=1):
+    """The row that a module of this package prints, run in a process of its own on so many cores."""
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, args)]
     if hasattr(os, "sched_setaffinity"):
         command = [sys.executable, "-c", PIN, ",".join(map(str, CORES[-threads:])), *command]

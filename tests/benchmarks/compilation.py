@@ -1,6 +1,7 @@
-"""Seconds to compile one gradient by T, Python loop against scan: python -m tests.benchmarks.compilation."""
+"""Seconds to compile one gradient by T, Python loop against scan: python -m tests.benchmarks.compilation unroll_scan 1000."""
 
 import json
+import sys
 import time
 
 import jax
@@ -21,5 +22,5 @@ def seconds(run, T, H=100, B=16, D=32):
 
 if __name__ == "__main__":
     seconds(unroll.unroll_scan, 5)  # the first of all compilations also starts the compiler
-    rows = [(name, T, seconds(getattr(unroll, name), T)) for name, lengths in LENGTHS.items() for T in lengths]
-    print(json.dumps(rows))
+    name, T = sys.argv[1], int(sys.argv[2])
+    print(json.dumps({"form": name, "T": T, "seconds": seconds(getattr(unroll, name), T)}))

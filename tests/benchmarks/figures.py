@@ -4,20 +4,23 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tests.benchmarks import RESULTS
+from tests.results.records import BUILD
 
 matplotlib.use("Agg")
 plt.style.use("rnnlib.figures.course")
+FOLDER = BUILD / "benchmarks"
 
 
-def draw(results):
-    steps(results["steps, 1 thread(s)"]["rows"])
-    memory(results["memory"])
-    compilation(results["compilation"])
+def draw(rows):
+    """A picture of each part that has one."""
+    for name, picture in (("steps", steps), ("memory", memory), ("compilation", compilation)):
+        chosen = [row for row in rows if row["part"] == name and row["threads"] == 1]
+        picture(chosen)
 
 
 def save(fig, name):
-    fig.savefig(RESULTS / f"{name}.png", dpi=150, bbox_inches="tight")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    fig.savefig(FOLDER / f"{name}.png", dpi=150, bbox_inches="tight")
     plt.close(fig)
 
 
@@ -46,7 +49,8 @@ def memory(rows):
 def compilation(rows):
     fig, ax = plt.subplots()
     for name, marker in (("unroll_loop", "o"), ("unroll_scan", "s")):
-        ax.loglog(*zip(*((T, took) for form, T, took in rows if form == name), strict=True), marker=marker, label=name)
+        points = [(row["T"], row["seconds"]) for row in rows if row["form"] == name]
+        ax.loglog(*zip(*points, strict=True), marker=marker, label=name)
     ax.set(xlabel="T (steps)", ylabel="compilation of a gradient (s)")
     ax.legend()
     save(fig, "compilation")

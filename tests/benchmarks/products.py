@@ -1,4 +1,4 @@
-"""Time one Gauss-Newton product beside one gradient, taking turns in one process: python -m tests.benchmarks.products."""
+"""Time one Gauss-Newton product beside one gradient, taking turns in one process: python -m tests.benchmarks.products CASE SECONDS."""
 
 import json
 import sys
@@ -68,13 +68,10 @@ def peer(problem):
     return {"hessianfree package, product": lambda: [net.calc_G(v) for _ in range(COUNT)]}
 
 
-def main(seconds):
-    rows = []
-    for size in SIZES:
-        ms = take_turns(ways(task(*size)), seconds)
-        rows.append({"size": size, "ms": {name: value / COUNT for name, value in ms.items()}})
-    print(json.dumps(rows))
+def main(case, seconds):
+    ms = take_turns(ways(task(*SIZES[case])), seconds)
+    print(json.dumps({"size": SIZES[case], "ms": {name: value / COUNT for name, value in ms.items()}}))
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

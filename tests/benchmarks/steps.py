@@ -1,4 +1,4 @@
-"""Time one training step in every way of `ways.py`, taking turns in one process: python -m tests.benchmarks.steps."""
+"""Time one training step in every way of `ways.py`, taking turns in one process: python -m tests.benchmarks.steps CASE SECONDS."""
 
 import json
 import statistics
@@ -61,17 +61,14 @@ def peak(seconds=2.0, n=1024):
     return 2e-6 * n**3 / best
 
 
-def main(seconds):
-    rows, gflops = [], peak()
-    for ways, init, size in CASES:
-        steps, missing = prepare(ways, init, size)
-        ms, cell = take_turns(steps, seconds), init.__name__.removeprefix("init_")
-        columns = size[0] * {"elman": 1, "lstm": 4}[cell]
-        share = multiplications(*size, columns) / ms["rnnlib"] / 1e6 / gflops
-        rows.append({"cell": cell, "size": size, "ms": ms, "share of peak": share, "missing": missing})
-        print(f"{cell} {size}: {ms['rnnlib']:.3f} ms", file=sys.stderr, flush=True)
-    print(json.dumps({"peak": gflops, "rows": rows}))
+def main(case, seconds):
+    ways, init, size = CASES[case]
+    steps, missing = prepare(ways, init, size)
+    ms, cell, gflops = take_turns(steps, seconds), init.__name__.removeprefix("init_"), peak()
+    columns = size[0] * {"elman": 1, "lstm": 4}[cell]
+    share = multiplications(*size, columns) / ms["rnnlib"] / 1e6 / gflops
+    print(json.dumps({"cell": cell, "size": size, "ms": ms, "peak": gflops, "share": share, "missing": missing}))
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -33,7 +33,7 @@ def test_the_reference_earns_all(question, dtype):
 
 
 @each_question
-def test_every_mistake_is_rejected_and_named(question):
+def test_every_mistake_is_rejected_and_named(question, measured):
     assert len(question.mistakes) >= 2
     for name, mistake in question.mistakes.items():
         answer = unnamed(mistake.answer) if question.call is by_name else mistake.answer
@@ -41,6 +41,7 @@ def test_every_mistake_is_rejected_and_named(question):
         assert not verdict.right, f"{name} passes"
         assert name in verdict.mistakes, f"{name} is taken for {verdict.mistakes}:\n{verdict}"
         assert mistake.says in str(verdict)
+    measured("known mistakes", question=question.id, mistakes=len(question.mistakes))
 
 
 def unnamed(function):

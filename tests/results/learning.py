@@ -1,0 +1,144 @@
+"""What nets learned: the stored runs of `make experiments`, and what the chapters print."""
+
+from collections import defaultdict
+from statistics import mean, median
+
+from tests.results.markdown import quoted, section, table
+from tests.results.records import EXPERIMENTS, read
+
+LAST_PASS = 13  # stretches of the window race in its last pass through the text
+
+
+def _by(runs, *keys):
+    """Runs that share these keys, in order."""
+    groups = defaultdict(list)
+    for run in runs:
+        groups[tuple(run[key] for key in keys)].append(run)
+    return groups
+
+
+def _from(name, runs, note=""):
+    """Say where stored runs come from."""
+    seeds = ", ".join(str(seed) for seed in sorted({run["seed"] for run in runs}))
+    where = f"seeds {seeds}; two cores, whose model the runs do not keep"
+    return f"*`make experiments` (`notebooks/experiments/{name}.py`): {where}.{' ' * bool(note)}{note}*"
+
+
+def _best(groups, score):
+    """Of a setting's groups by rate, the one whose mean score is lowest."""
+    return min(groups.items(), key=lambda item: mean(map(score, item[1])))
+
+
+def truncation() -> str:
+    """The sign of a truncated gradient, and the race of windows on text."""
+    runs = read("window_race", EXPERIMENTS)
+
+    def late(run):
+        return mean(row[3] for row in run["history"][-LAST_PASS:])
+
+    rows = []
+    for (window,), some in _by(runs, "window").items():
+        (rate,), chosen = _best(_by(some, "rate"), late)
+        scores = [late(run) for run in chosen]
+        rows.append([window, f"{mean(scores):.3f}", f"{min(scores):.3f} to {max(scores):.3f}", f"{rate:g}"])
+    characters = runs[0]["history"][-1][0]
+    told = f"Held-out nats a character in the last pass, after {characters:,} characters of the help pages; Adam at its better rate."
+    head = ["window", "mean", "over seeds", "rate"]
+    exact = "Influence balancing (linear, 23 units): from which window on, and from which chunk on, the gradient has the right sign. Exact."
+    return section("Truncation", exact, quoted("06", "influence"), told, table(head, rows), _from("window_race", runs))
+
+
+def text() -> str:
+    """The net by hand on English text."""
+    told = "An Elman net in NumPy alone, trained on the help pages of Python; nats a character."
+    return section("Text", told, quoted("03", "text-and-baselines", "more-seeds"))
+
+
+def tasks() -> str:
+    """Slot filling, music, highlighting."""
+    return section("Real tasks", *_atis(), *_music(), *_highlighting())
+
+
+def _atis():
+    runs = read("atis", EXPERIMENTS)
+    rows = []
+    for (net, dropout), some in _by(runs, "net", "dropout").items():
+        scores = [run["test"] for run in some]
+        rows.append([net, f"{dropout:g}", f"{mean(scores):.2f}", f"{min(scores):.2f} to {max(scores):.2f}"])
+    head = ["ATIS slot filling", "dropout", "chunk F1 on the test set, %", "over seeds"]
+    beside = "[Chapter 11](notebooks/11_tagging.ipynb#Words,-and-chords) sets both beside published numbers."
+    return [table(head, rows), _from("atis", runs), beside]
+
+
+def _music():
+    runs = read("music", EXPERIMENTS)
+    rows = []
+    for (data, net, way, clip), some in _by(runs, "data", "net", "way", "clip").items():
+        (rate,), chosen = _best(_by(some, "rate"), lambda run: min(run["valid"]))
+        scores = ", ".join(f"{run['seed']}: {run['test']:.2f}" for run in chosen)
+        name = f"{net}, {way}{', clipped' if clip else ''}"
+        rows.append([data.replace("_", " "), name, f"{mean(run['test'] for run in chosen):.2f}", scores, f"{rate:g}"])
+    head = ["music", "net", "nats a step on the test set", "by seed", "rate"]
+    return [
+        table(head, rows),
+        _from("music", runs, "The rate and the epoch are those that are best on the validation set."),
+    ]
+
+
+def _highlighting():
+    return ["Python files never seen, the class of each character:", quoted("11", "baselines", "f1-by-class")]
+
+
+def gates() -> str:
+    """The first bit of a hundred, and digits."""
+    told = "Remember the first of 100 bits in 300 updates, and handwritten digits pixel by pixel:"
+    return section("Gates", told, quoted("10", "run-the-race", "digits-race"))
+
+
+def hessian_free() -> str:
+    """The pathological tasks within a budget, what matters, and the live training."""
+    return section("Hessian-free training", *_pathological(), *_ablation(), *_live())
+
+
+def _solved(runs):
+    """How many runs solved their task, and the median time of these."""
+    times = [run["seconds"] for run in runs if run["solved"]]
+    return f"{len(times)} of {len(runs)}" + (f", {median(times):.0f} s" if times else "")
+
+
+def _pathological():
+    runs = read("pathological", EXPERIMENTS)
+    methods = sorted({run["method"] for run in runs})
+    parts = ["Pathological tasks: runs solved of those tried, and the median seconds of one core that it took them."]
+    for (T,), some in _by(sorted(runs, key=lambda run: run["T"]), "T").items():
+        cells = _by(some, "task", "method")
+        names = sorted({run["task"] for run in some})
+        rows = [[name, *(_solved(cells[name, m]) if (name, m) in cells else "-" for m in methods)] for name in names]
+        rows.append(["**all**", *(_total(some, method) for method in methods)])
+        parts.append(table([f"T = {T}", *methods], rows))
+    note = (
+        "The script has the settings and budgets. What was not solved at a shorter length is not tried at a longer one."
+    )
+    return [*parts, _from("pathological", runs, note)]
+
+
+def _total(runs, method):
+    outcomes = [run["solved"] for run in runs if run["method"] == method]
+    return f"**{sum(outcomes)} of {len(outcomes)}**"
+
+
+def _ablation():
+    runs = read("ablation", EXPERIMENTS)
+    cells = _by(runs, "setting", "task", "T")
+    cases = sorted({key[1:] for key in cells})
+    rows = [
+        [setting, *(f"{_solved(some)}; {median(run['gradients'] for run in some):,.0f}" for some in row)]
+        for setting in sorted({key[0] for key in cells})
+        for row in [[cells[setting, *case] for case in cases]]
+    ]
+    told = "What matters in it, one part changed at a time: runs solved, median seconds of these; median gradients of one sequence, of all."
+    return [told, table(["change", *(f"{task}, T = {T}" for task, T in cases)], rows), _from("ablation", runs)]
+
+
+def _live():
+    return ["Trained live, five bits over a hundred steps:", quoted("13", "hessian-free", "plateau")]
