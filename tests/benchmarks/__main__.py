@@ -35,7 +35,7 @@ def cases(seconds):
     """All of them, in order."""
     counts = [1, 2] if len(CORES) > 1 else [1]
     return [
-        Case("gradients", (50,)),
+        Case("gradients", (30,)),
         *(Case("steps", (i, seconds), threads) for threads in counts for i in range(len(CASES))),
         *(Case("products", (i, seconds)) for i in range(len(SIZES))),
         *(Case("memory", (form, T)) for T in (1000, 10_000, 100_000) for form in FORMS),

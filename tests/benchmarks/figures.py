@@ -25,8 +25,8 @@ def save(fig, name):
 
 
 def steps(rows):
-    fig, axes = plt.subplots(1, len(rows), figsize=(3.2 * len(rows), 3.6), layout="constrained")
-    for ax, row in zip(axes, rows, strict=True):
+    fig, axes = plt.subplots(1, len(rows), figsize=(3.2 * len(rows), 3.6), layout="constrained", squeeze=False)
+    for ax, row in zip(axes[0], rows, strict=True):
         names = list(row["ms"])[::-1]
         ax.barh(names, [row["ms"][name] / row["ms"]["rnnlib"] for name in names], color="C0")
         ax.axvline(1, color="0.3", ls="--", lw=1)
