@@ -18,9 +18,9 @@ def gradients() -> str:
         [[name, f"{error:.0e}"] for name, error in row["agreement"].items()],
     )
     verdicts = table(
-        ["`clinic.diagnose`", "tried", "came out so"],
+        ["`clinic.diagnose`", "tried", "outcome"],
         [
-            ["right gradients called wrong, both precisions", row["alarms"]["drawn"], row["alarms"]["called wrong"]],
+            ["right gradients, both precisions: called wrong", row["alarms"]["drawn"], row["alarms"]["called wrong"]],
             ["one mistake of the catalogue: named, and no other", *row["one mistake"].values()],
             ["two together: both named (else one hides the other)", *row["two mistakes"].values()],
         ],

@@ -28,17 +28,23 @@ def steps() -> str:
     parts = []
     for cell, threads in dict.fromkeys((row["cell"], row["threads"]) for row in rows):
         some = [row for row in rows if (row["cell"], row["threads"]) == (cell, threads)]
-        others = [name for name in some[0]["ms"] | some[0]["missing"] if name != "rnnlib"]
-        head = [f"{cell}, {threads} thread{'s' * (threads > 1)}", "ms", "of the peak", *others]
-        parts.append(table(head, [_step(row, others) for row in some]))
+        head = [f"{cell}, {threads} thread{'s' * (threads > 1)}", *map(_size, some)]
+        parts.append(table(head, _steps(some)))
     note = f"Medians of {record['seconds']:g} s in turns, seed 0; on a CPU, no GPU was tried."
     return section(title, told, *parts, source(record, note))
 
 
-def _step(row, others):
-    ours = row["ms"]["rnnlib"]
-    shares = [f"{ours / row['ms'][name]:.2f}" if name in row["ms"] else "-" for name in others]
-    return [_size(row), f"{ours:.2f}", f"{row['share']:.0%}", *shares]
+def _steps(rows):
+    """A line for each way, a column for each size."""
+    yield ["rnnlib, ms", *(f"{row['ms']['rnnlib']:.2f}" for row in rows)]
+    yield ["of the peak", *(f"{row['share']:.0%}" for row in rows)]
+    for name in rows[0]["ms"] | rows[0]["missing"]:
+        if name != "rnnlib":
+            yield [f"of {name}", *(_share(row["ms"], name) for row in rows)]
+
+
+def _share(ms, name):
+    return f"{ms['rnnlib'] / ms[name]:.2f}" if name in ms else "-"
 
 
 def products() -> str:
