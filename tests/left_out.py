@@ -25,7 +25,7 @@ def pytest_terminal_summary(terminalreporter):
     """Say what was left out, and add it to the record that `make test` ends with."""
     skipped = terminalreporter.stats.get("skipped", [])
     counts = Counter(part for report in skipped for kind, part in report.user_properties if kind == "left out")
-    if not counts:
+    if not counts or hasattr(terminalreporter.config, "workerinput"):  # xdist's workers report to the main process
         return
     before = json.loads(parts.RECORD.read_text()) if parts.RECORD.exists() else {}
     parts.RECORD.parent.mkdir(exist_ok=True)
