@@ -1,7 +1,5 @@
 # make lab opens the course, make test checks all of it; both set up .venv first. `make help` lists the rest.
 SHELL := /bin/bash
-# two BLAS threads on two busy cores can be five times slower than one
-export OPENBLAS_NUM_THREADS := 1
 BIN := .venv/bin
 BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
@@ -9,13 +7,14 @@ ASSIGNMENTS := $(wildcard notebooks/assignments/*/*.ipynb)
 # chapters first, they are the longest; each file by one worker, as one kernel runs all cells of a notebook
 TESTS = $(BIN)/python -m pytest $(CHAPTERS) $(ASSIGNMENTS) tests rnnlib --doctest-modules -n 2 --dist loadfile --no-loadscope-reorder
 SETS ?=
+JAX ?=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHONS = $(PYTHON) python3 python3.13 python3.12 python3.11 python
 FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$p && break; done)
 PIP = -m pip install --quiet --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench peers results notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench jax-bound peers results notebooks experiments site clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -26,7 +25,7 @@ help:            ## this list
 
 lab: .venv/ready build/problem_sets  ## open the course in JupyterLab (LAB_ARGS="--no-browser --port 9000" is passed on)
 	@echo "Opening the course in JupyterLab. Stop it with Ctrl-C, twice."
-	$(BIN)/jupyter-lab $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter-lab --config=jupyter_server_config.py $(ROOT_ARGS) $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: PARTS := browser sandbox
 test: say .venv/ready-test parts checks left-out  ## every check: lint, unit tests, every chapter, the browser
@@ -66,6 +65,11 @@ grades: .venv/ready-teach  ## export the gradebook to course/grades.csv
 
 bench: .venv/ready  ## measure gradients, speed and memory on this machine, beside the peers that are installed (about 15 minutes)
 	$(BENCH)/python -m tests.benchmarks
+
+jax-bound: .venv/ready  ## time a scan under the newest jax (or JAX="==0.12.0"): can the bound in pyproject.toml go?
+	$(BIN)/python -m venv build/jax
+	build/jax/bin/pip install --quiet --disable-pip-version-check --upgrade "jax$(JAX)"
+	build/jax/bin/python tests/benchmarks/jax_bound.py
 
 peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
 

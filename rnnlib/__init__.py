@@ -23,3 +23,7 @@ That is the core. Beside it, and never imported by it: `figures`, how things are
 """
 
 __version__ = "0.1.0"
+
+from rnnlib import threads
+
+threads.settle()
