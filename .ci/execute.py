@@ -13,7 +13,7 @@ def execute(path: Path) -> None:
     notebook.metadata.pop("widgets", None)
     NotebookClient(notebook, timeout=600, record_timing=False, resources={"metadata": {"path": path.parent}}).execute()
     notebook.metadata.language_info = {"name": "python"}
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 

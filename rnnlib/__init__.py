@@ -16,7 +16,7 @@ Each room is one noun, a module or a small folder: `from rnnlib import bptt, cel
     along time, in JAX      unroll  truncation  dynamics
     training                train  checkpoints
     second order            curvature  cg  quadratic  hessian_free
-    for all of them         validation
+    for all of them         validation  threads
 
 That is the core. Beside it, and never imported by it: `figures`, how things are shown; `clinic`, what is wrong with a gradient, anybody's;
 `coursework`, problem sets and grading. Where to put a new line is in CONTRIBUTING.md; tests/test_rooms.py holds who may import whom.

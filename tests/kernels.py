@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 from nbclient import NotebookClient
 
+MEMORY = {"MALLOC_ARENA_MAX": "1"}  # as jupyter_server_config.py has it
 DEAD_END = "http://127.0.0.1:9"  # nobody listens there
 
 # IPython runs this before a notebook's first cell.
@@ -32,7 +33,7 @@ def offline(folder: Path) -> dict[str, str]:
     (startup / "offline.py").write_text(OFFLINE)
     proxies = {f"{name}_proxy": DEAD_END for name in ("http", "https", "all")}
     own = {"IPYTHONDIR": str(folder), "no_proxy": "localhost,127.0.0.1"}
-    return {**os.environ, **proxies, **{name.upper(): DEAD_END for name in proxies}, **own}
+    return {**MEMORY, **os.environ, **proxies, **{name.upper(): DEAD_END for name in proxies}, **own}
 
 
 def compiled_in(folder: Path) -> dict[str, str]:

@@ -14,12 +14,11 @@ from playwright.sync_api import sync_playwright
 
 from rnnlib.coursework import handout
 from tests import parts
-from tests.notebook_style import CHAPTERS, PROBLEM_SETS, read
+from tests.notebook_style import CHAPTERS, PROBLEM_SETS, ROOT, read
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',  # keep every cell in the page, seen or not
-    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false"}',
 }
 
 
@@ -71,7 +70,8 @@ def lab(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = "--allow-root --no-browser --ip=127.0.0.1 --IdentityProvider.token=t --LabApp.expose_app_in_browser=True"
-    command = [sys.executable, "-m", "jupyterlab", *options.split(), f"--port={port}", "--ServerApp.root_dir=notebooks"]
+    ours = [f"--config={ROOT / 'jupyter_server_config.py'}", f"--port={port}", "--ServerApp.root_dir=notebooks"]
+    command = [sys.executable, "-m", "jupyterlab", *options.split(), *ours]
     with (folder / "log.txt").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:

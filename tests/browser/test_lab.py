@@ -19,6 +19,7 @@ EXPECTED = {
 
 # The notebook of the front tab, as JupyterLab holds it.
 NOTEBOOK = "jupyterapp.shell.currentWidget.context.model.toJSON()"
+MODIFIED = "jupyterapp.shell.currentWidget.context.model.dirty"
 READY = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 
 RUN_TO = """last => {
@@ -26,6 +27,10 @@ RUN_TO = """last => {
   const run = (command) => jupyterapp.commands.execute(`notebook:${command}`);
   run("run-all-above").then(() => run("run-cell")).then(() => { window.ran = true; });
 }"""
+
+# The kernel has said what language it speaks, and JupyterLab has written that into the notebook, if it was not there.
+SAID = """jupyterapp.shell.currentWidget.sessionContext.session.kernel.info.then((info) =>
+  info.language_info.version === jupyterapp.shell.currentWidget.context.model.getMetadata("language_info").version)"""
 
 # What an explorable shows, its sliders' own labels left out: these change by themselves.
 MARKUP = """root => {
@@ -51,6 +56,7 @@ def test_in_jupyterlab(path, lab, page, measured):
     page.goto(f"{lab}/{path.relative_to(ROOT / 'notebooks').as_posix()}?token=t&reset")
     page.wait_for_function(READY, timeout=60_000)
     try:
+        left_as_it_is(page)
         if last:
             run_to(page, path, ids.index(last))
         expect(page.locator(".explorable")).to_have_count(len(explorables(notebook)))
@@ -70,6 +76,15 @@ def run_to(page, path, last):
             assert cell["execution_count"], f"{path.name}, cell {cell['id']} did not run"
             kinds = {output.get("name", output["output_type"]) for output in cell["outputs"]}
             assert not kinds & {"error", "stderr"}, f"{path.name}, cell {cell['id']}: {cell['outputs']}"
+
+
+def left_as_it_is(page):
+    """Opened, with a kernel that has said what it is: not modified, and nothing is asked."""
+    page.wait_for_function(SAID)
+    assert not page.evaluate(MODIFIED), (
+        "JupyterLab changed something on opening: compare its model.toJSON() with the file"
+    )
+    assert page.locator(".Toastify__toast").all_inner_texts() == []
 
 
 @pytest.fixture(scope="module")

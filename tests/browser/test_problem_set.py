@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_lab import READY, SCREENSHOTS, complaints
+from tests.browser.test_lab import READY, SCREENSHOTS, complaints, left_as_it_is
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +38,7 @@ def test_a_student_types_a_wrong_and_a_right_answer(lab, page):
     page.goto(f"{lab}/problem_sets/ps2_backward/ps2_backward.ipynb?token=t&reset")
     page.wait_for_function(READY, timeout=60_000)
     try:
+        left_as_it_is(page)
         cell(page, "imports").click()
         page.keyboard.press("Shift+Enter")
         cell(page, "readout-answer").locator(".cm-content").click()
