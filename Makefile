@@ -67,9 +67,9 @@ bench: .venv/ready  ## measure gradients, speed and memory on this machine, besi
 	$(BENCH)/python -m tests.benchmarks
 
 jax-bound: .venv/ready  ## time a scan under the newest jax (or JAX="==0.12.0"): can the bound in pyproject.toml go?
-	$(BIN)/python -m venv build/jax
-	build/jax/bin/pip install --quiet --disable-pip-version-check --upgrade "jax$(JAX)"
-	build/jax/bin/python tests/benchmarks/jax_bound.py
+	$(BIN)/python -m venv build/jax-bound
+	build/jax-bound/bin/pip install --quiet --disable-pip-version-check --upgrade "jax$(JAX)"
+	build/jax-bound/bin/python tests/benchmarks/jax_bound.py
 
 peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
 
