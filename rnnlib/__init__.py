@@ -16,7 +16,7 @@ Each room is one noun, a module or a small folder: `from rnnlib import bptt, cel
     along time, in JAX      unroll  truncation  dynamics
     training                train  checkpoints
     second order            curvature  cg  quadratic  hessian_free
-    for all of them         validation  threads
+    for all of them         validation
 
 That is the core. Beside it, and never imported by it: `figures`, how things are shown; `clinic`, what is wrong with a gradient, anybody's;
 `coursework`, problem sets and grading. Where to put a new line is in CONTRIBUTING.md; tests/test_rooms.py holds who may import whom.
@@ -24,6 +24,6 @@ That is the core. Beside it, and never imported by it: `figures`, how things are
 
 __version__ = "0.1.0"
 
-from rnnlib import threads
+from rnnlib import _threads
 
-threads.settle()
+_threads.settle()

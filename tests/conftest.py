@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.left_out"]
 
 jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first test imports rnnlib
-from rnnlib import threads  # noqa: E402
+from rnnlib import _threads  # noqa: E402
 
-threads.one_blas_thread()  # two on two busy cores can be eight times slower
+_threads.one_blas_thread()  # two on two busy cores can be eight times slower
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)  # what a test compiles runs once or twice

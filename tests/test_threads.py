@@ -8,7 +8,7 @@ import sys
 import pytest
 from nbformat.v4 import new_code_cell
 
-from rnnlib import threads
+from rnnlib import _threads as threads
 from tests.kernels import running
 from tests.notebook_style import CHAPTERS, read
 
@@ -46,7 +46,7 @@ def test_chapter_03_trains_with_one_blas_thread(tmp_path):
 
 
 def test_a_script_keeps_what_it_has():
-    code = "import sys, rnnlib; print({'numpy', 'threadpoolctl'} & {*sys.modules}, rnnlib.threads.in_kernel())"
+    code = "import sys, rnnlib; print({'numpy', 'threadpoolctl'} & {*sys.modules}, rnnlib._threads.in_kernel())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "set() False\n", "nothing is imported, and nothing limited"
 
