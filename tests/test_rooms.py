@@ -40,8 +40,9 @@ LONGER = {  # than 250 lines, and why
 
 
 def room_of(name):
-    """rnnlib.cells.elman to cells; None for rnnlib itself."""
-    return name.split(".")[1] if "." in name else None
+    """rnnlib.cells.elman to cells; None for rnnlib itself and for what is its own affair, such as rnnlib._threads."""
+    room = name.split(".")[1] if "." in name else "_"
+    return None if room.startswith("_") else room
 
 
 def module_name(path):
@@ -97,7 +98,9 @@ def test_there_are_no_rooms_but_these():
     entries = {
         path.stem for path in (ROOT / "rnnlib").glob("*") if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert entries <= CORE | BESIDE | {"__init__"}, "A new room needs a place in this list, and in CONTRIBUTING's map."
+    assert {entry for entry in entries if entry[0] != "_"} <= CORE | BESIDE, (
+        "A new room needs a place in this list, and in CONTRIBUTING's map."
+    )
     assert len(CORE) <= 20
 
 
