@@ -22,7 +22,7 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop ends with the package: other tests have their own
 def chromium():
     """The Chromium that `parts` finds; without one, the tests that are marked `browser` have been left out before."""
     with sync_playwright() as playwright:
@@ -49,7 +49,7 @@ def _worded(message):
     return f"{message.text} ({message.location['url']})"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop ends with the package: other tests have their own
 def lab(tmp_path_factory):
     """The address of a JupyterLab that serves a copy of the chapters and a released problem set, with settings of its own."""
     folder = tmp_path_factory.mktemp("lab")
