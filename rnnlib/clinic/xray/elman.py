@@ -1,0 +1,182 @@
+"""What carries the error back in an Elman net: the slope at each step, and the matrix between neighbours."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from rnnlib.cells import ElmanParams
+from rnnlib.clinic.xray.parts import Fault, Part, explain
+from rnnlib.clinic.xray.reference import Run
+
+SLOPE, READOUT, CARRIED = "the slope", "the way from dL/dy to dL/dh", "what is carried"
+
+
+class Slope(NamedTuple):
+    """What stands in the place of 1 − h²."""
+
+    says: str  # such as "1 − h²"; "another function of h" or "no function of h" where it has no name here
+    right: bool
+    factor: float  # times which it is that
+    table: Float[np.ndarray, "n 2"]  # h and the slope there, in the order of h
+
+
+class Carried(NamedTuple):
+    """What takes the error from step t + 1 to step t."""
+
+    says: str  # such as "W_hh.T", "nothing", "another matrix" or "no one matrix"
+    right: bool
+    factor: float  # times which it is that
+    matrix: Float[np.ndarray, "H H"] | None  # by least squares, where one matrix does it
+
+
+class Flow(NamedTuple):
+    """How the error flows back."""
+
+    faults: tuple[Fault, ...]  # what is wrong in it, each thing once
+    factor: float  # how often a step's own error counts
+    slope: Slope | None  # of an Elman net
+    carried: Carried
+    d_hs: Float[np.ndarray, "T B T H"] | None  # dL/dh of loss t at step s, before the slope, where it can be told
+    explained: bool  # whether all of the flow is
+
+
+def slopes(a: np.ndarray, hs: np.ndarray) -> dict[str, np.ndarray]:
+    """List what is written in the place of 1 − h², the right one first.
+
+    Args:
+        a: (T, B, H), the pre-activations.
+        hs: (T + 1, B, H), the states, h_0 in front.
+
+    Returns:
+        Arrays (T, B, H) by their formula.
+    """
+    h, before, after, sigmoid = hs[1:], hs[:-1], np.roll(hs[1:], -1, axis=0), lambda p: 1 / (1 + np.exp(-p))
+    with np.errstate(all="ignore"):
+        return {
+            "1 − h²": 1 - h**2,
+            "1 − tanh(h)²": 1 - np.tanh(h) ** 2,
+            "1 (no slope)": np.ones_like(h),
+            "1 + h²": 1 + h**2,
+            "1 / (1 − h²)": 1 / (1 - h**2),
+            "h (1 − h)": h * (1 - h),
+            "(1 − h)²": (1 - h) ** 2,
+            "1 − h": 1 - h,
+            "tanh(h)": np.tanh(h),
+            "h": h,
+            "h²": h**2,
+            "1 if h > 0, else 0": (h > 0) * 1.0,
+            "1 − |h|": 1 - np.abs(h),
+            "1 − a²": 1 - a**2,
+            "σ(a) (1 − σ(a))": sigmoid(a) * (1 - sigmoid(a)),
+            "σ(h) (1 − σ(h))": sigmoid(h) * (1 - sigmoid(h)),
+            "1 − h² of the step before": 1 - before**2,
+            "1 − h² of the step after": 1 - after**2,
+            "1 − h² of the last step": np.broadcast_to(1 - hs[-1:] ** 2, h.shape),
+            "h of the step after": after,
+            "h of the step before": before,
+        }
+
+
+def flow(params: ElmanParams, trace: Run, d_ys: np.ndarray, R: np.ndarray, tolerance: float) -> Flow:
+    """Identify the slope from the diagonal, and the matrix from neighbouring squares.
+
+    Args:
+        params: the parameters.
+        trace: the forward pass that it belongs to.
+        d_ys: (T, B, K).
+        R: (T, B, T, H), the error δ_s that the pass sends from the loss of step t in sequence b to step s.
+        tolerance: relative.
+
+    Returns:
+        The `Flow`.
+    """
+    own, candidates = d_ys @ params.W_hy.T, slopes(trace.a, trace.hs)
+    slope, phi, factor, faults = _slope(params, d_ys, own, candidates, R, trace.hs[1:], tolerance)
+    carried, more, same = _carried(params, candidates, phi, R, slope, tolerance)
+    if factor != 1 and abs(carried.factor - factor) < 10 * tolerance and carried.right:
+        slope, carried, factor = slope._replace(factor=factor, right=False), carried._replace(factor=1.0), 1.0
+        faults = (*faults, Fault(SLOPE, f"{slope.factor:.3g} (1 − h²)", "1 − h²"))
+    faults = tuple(f for f in (*faults, *more) if not (same and f.where == f"{SLOPE} of what is carried"))
+    with np.errstate(all="ignore"):
+        d_hs = R / phi.swapaxes(0, 1) if phi is not None and (phi != 0).all() else None
+    known = slope.says[:2] not in ("an", "no") and carried.says not in ("another matrix", "no one matrix")
+    return Flow(faults, factor, slope, carried, d_hs, known)
+
+
+def _slope(params, d_ys, own, candidates, R, h, tolerance):
+    T = len(own)
+    diagonal = R[np.arange(T), :, np.arange(T)]  # (T, B, H)
+    live = np.abs(diagonal).max((1, 2)) > 0
+    if not live.any():
+        return Slope("not seen", True, 1.0, np.zeros((0, 2))), None, 1.0, ()
+    readouts = {"W_hy.T": own} | ({"W_hy": d_ys @ params.W_hy} if own.shape == d_ys.shape else {})
+    parts = [Part(READOUT, readouts), Part(SLOPE, candidates)]
+    parts = [Part(p.where, {name: array[live] for name, array in p.options.items()}) for p in parts]
+    found = explain(diagonal[live], parts, np.multiply, tolerance)
+    with np.errstate(all="ignore"):
+        seen = diagonal[live] / own[live]
+    table = np.column_stack([h[live].ravel(), seen.ravel()])[np.argsort(h[live].ravel())]
+    if found:
+        name = found.chosen[1]
+        return Slope(name, name == "1 − h²", found.factor, table), candidates[name], found.factor, found.faults
+    phi = np.where(live[:, None, None], diagonal / np.where(own == 0, np.nan, own), 1 - h**2)
+    fault = Fault(SLOPE, "another function of h (see .slope.table)", "1 − h²")
+    return Slope("another function of h", False, 1.0, table), phi, 1.0, (fault,)
+
+
+def _carried(params, candidates, phi, R, slope, tolerance):
+    """What stands between neighbours: the faults, and whether the slope on what is carried is the diagonal's."""
+    t, b, s = (i.ravel() for i in np.indices(R.shape[:3]))
+    size = np.abs(R).max(-1)
+    pairs = (s < t) & (size[t, b, s] > 0)
+    pairs[pairs] &= size[t[pairs], b[pairs], s[pairs] + 1] > 0
+    t, b, s = t[pairs], b[pairs], s[pairs]
+    if not len(t):
+        return Carried("nothing", R.shape[0] == 1, 1.0, None), (), True
+    here, options = {name: array[s, b] for name, array in candidates.items()}, _carriers(params, R, phi, t, b, s)
+    if slope.says == "another function of h":
+        here |= {"the same": phi[s, b]}
+    parts = [Part(f"{SLOPE} of what is carried", here), Part(CARRIED, options)]
+    found = explain(R[t, b, s], parts, np.multiply, tolerance)
+    if found:
+        same = found.chosen[0] in (slope.says, "the same")
+        name = found.chosen[1]
+        matrix = {"W_hh.T": params.W_hh.T, "W_hh": params.W_hh}.get(name)
+        matrix = None if matrix is None else found.factor * matrix
+        return Carried(name, name == "W_hh.T" and found.factor == 1, found.factor, matrix), found.faults, same
+    for steps in (phi[s, b] if phi is not None else here["1 − h²"], here["1 − h²"], here["1 (no slope)"]):
+        matrix = _least_squares(R[t, b, s + 1], R[t, b, s] / np.where(steps == 0, np.nan, steps), tolerance)
+        if matrix is not None:
+            return Carried("another matrix", False, 1.0, matrix), (Fault(CARRIED, "another matrix", "W_hh.T"),), True
+    return Carried("no one matrix", False, 1.0, None), (Fault(CARRIED, "no one matrix", "W_hh.T"),), True
+
+
+def _carriers(params, R, phi, t, b, s):
+    """What may be carried to step s, before its slope: by its name."""
+    W, next_one = params.W_hh, R[t, b, s + 1]
+    later = np.flip(np.cumsum(np.flip(R, axis=2), axis=2), axis=2)[t, b, s + 1]
+    options = {
+        "W_hh.T": next_one @ W.T,
+        "W_hh": next_one @ W,
+        "no matrix": next_one,
+        "W_hh.T on all later errors together (+= for =)": later @ W.T,
+        "W_hh on all later errors together (+= for =)": later @ W,
+    }
+    if phi is not None and (phi != 0).all():
+        before = next_one / phi[s + 1, b]
+        options |= {
+            "W_hh.T on the error before its slope": before @ W.T,
+            "W_hh on the error before its slope": before @ W,
+            "the whole error of the step after, and W_hh.T of it (+= for =)": before + next_one @ W.T,
+        }
+    return options
+
+
+def _least_squares(X, Y, tolerance):
+    """The matrix M with X M = Y, where there is one and X can tell."""
+    if not np.isfinite(Y).all() or len(X) < X.shape[1] + 2:
+        return None
+    M, _, rank, _ = np.linalg.lstsq(X, Y, rcond=None)
+    fits = rank == X.shape[1] and np.abs(X @ M - Y).max() <= 10 * tolerance * np.abs(Y).max()
+    return M if fits else None

@@ -1,0 +1,186 @@
+"""What an X-ray says: everything that was found, in sentences, and the keys of the catalogue that it explains."""
+
+import numpy as np
+
+from rnnlib.clinic.catalogue import CATALOGUE
+from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, Flow
+from rnnlib.clinic.xray.manners import Manners
+from rnnlib.clinic.xray.parts import Fault
+from rnnlib.clinic.xray.squares import Reach
+from rnnlib.clinic.xray.sums import Sum
+
+Found = tuple[str, str]  # words, and a key of the catalogue or nothing
+
+
+def behaviour(manners: Manners) -> list[Found]:
+    """Say how the pass behaves as a function, if not as it should."""
+    said = []
+    if manners.repeat:
+        said.append((f"called again with the same arguments it {manners.repeat}", ""))
+    if manners.changes:
+        said.append((f"it writes into its arguments: {', '.join(manners.changes)}", ""))
+    if manners.clipped:
+        inside = "" if "whatever" in manners.clipped else "; what is said here was read off smaller ones"
+        said.append((f"large gradients are cut, {manners.clipped}{inside}", ""))
+    elif not manners.linear:
+        said.append(("it is not linear in d_ys: does it change weights as it goes?", ""))
+    if manners.decay:
+        said.append((f"without any loss it still gives {manners.decay}", ""))
+    return said
+
+
+def truncation(reach: Reach, T: int) -> list[Found]:
+    """Say which steps the losses reach, if not all."""
+    if not reach.says:
+        return []
+    if reach.kind == "windows" and reach.window == 1:
+        return [(reach.says, "error_not_carried")]
+    if reach.kind == "columns" or (reach.says == "only the last step is reached" and T > 2):
+        return [(f"{reach.says} (= for += in the sums?)", "overwritten_not_summed")]
+    return [(reach.says, "h0_dropped" if reach.says.startswith("the first step") else "")]
+
+
+def faults(flow: Flow) -> list[Found]:
+    """Say what is wrong with the flow of the error."""
+    said = [_fault(fault) for fault in flow.faults]
+    pair = {(SLOPE, "1 (no slope)"), (f"{SLOPE} of what is carried", "1 (no slope)")}
+    return [found for found in said if found] if pair else said
+
+
+def _fault(fault: Fault) -> Found:
+    where, found, belongs = fault
+    if where == SLOPE:
+        return f"the slope is {found} where {belongs} belongs", "tanh_slope_misplaced"
+    if where == f"{SLOPE} of what is carried":
+        return f"on what is carried the slope is {found} where {belongs} belongs", "tanh_slope_misplaced"
+    if where == READOUT:
+        return f"an output's error goes back through {found} where {belongs} belongs", ""
+    if where != CARRIED:
+        return fault.says, ""
+    if found == "no one matrix":
+        return "what it carries between steps is no one matrix times the error", ""
+    if found == "no matrix":
+        return "between steps it carries the error as it is where W_hh.T belongs", ""
+    key = "W_hh_not_transposed" if found.split()[0] == "W_hh" else ""
+    key = "tanh_slope_misplaced" if "before its slope" in found and not key else key
+    verb = "carries" if "whole error" in found else "multiplies by"
+    return f"between steps it {verb} {found} where {belongs} belongs", key
+
+
+def factors(flow: Flow, sums: dict[str, Sum], T: int, B: int) -> list[Found]:
+    """Say what is a multiple: everything, a step's own error, or single parameters."""
+    own = flow.factor
+    readout = {name: sums[name].factor for name in ("W_hy", "b_y") if name in sums}
+    together = own != 1 and readout and all(np.isclose(f, own, rtol=1e-4) for f in readout.values())
+    said = []
+    if together:
+        words, key = multiple(own, T, B)
+        said.append((f"every gradient is {words}", key))
+    elif own != 1:
+        words, key = multiple(own, T, B)
+        twice = np.isclose(own, 2, rtol=1e-4)
+        said.append(
+            ("a step's own error counts twice", "output_error_twice")
+            if twice
+            else (f"a step's own error is {words}", key)
+        )
+    alone = {}
+    for name, s in sums.items():
+        if s.factor not in (0.0, 1.0) and np.isfinite(s.factor) and not (together and name in readout):
+            alone.setdefault(multiple(s.factor, T, B), []).append(name)
+    said += [
+        (f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words}", key) for (words, key), names in alone.items()
+    ]
+    return said
+
+
+def multiple(factor: float, T: int, B: int) -> Found:
+    """Name a factor: a mean over time, over the batch, a sign.
+
+    Args:
+        factor: the number.
+        T: steps.
+        B: sequences.
+
+    Returns:
+        Words and key.
+
+    Example:
+        >>> multiple(1 / 6, 6, 2)
+        ('1/6 of the right one (a mean over the T = 6 steps where the sum belongs)', 'mean_over_time')
+    """
+    known = {
+        -1.0: ("the right one with the other sign", "wrong_sign"),
+        1 / T: (f"1/{T} of the right one (a mean over the T = {T} steps where the sum belongs)", "mean_over_time"),
+        1 / B: (f"1/{B} of the right one (a mean over the B = {B} sequences where the sum belongs)", "mean_over_batch"),
+        1 / (T * B): (
+            f"1/{T * B} of the right one (a mean over time and batch where the sum belongs)",
+            "mean_over_time mean_over_batch",
+        ),
+        -1 / T: (f"−1/{T} of the right one (a mean over time, with the other sign)", "wrong_sign mean_over_time"),
+        -1 / B: (f"−1/{B} of the right one (a mean over the batch, with the other sign)", "wrong_sign mean_over_batch"),
+    }
+    if T == B > 1 and np.isclose(factor, 1 / T, rtol=1e-4):
+        return (
+            f"1/{T} of the right one (a mean over time or over the batch: here T = B)",
+            "mean_over_time mean_over_batch",
+        )
+    return next(
+        (said for value, said in known.items() if np.isclose(factor, value, rtol=1e-4)),
+        (f"{factor:.3g} times the right one", ""),
+    )
+
+
+def pairings(sums: dict[str, Sum]) -> list[Found]:
+    """Say what is wrong with the sums, parameters with the same fault together."""
+    together = {}
+    for name, s in sums.items():
+        if s.says:
+            together.setdefault((s.says, s.key), []).append(name)
+    plural = {"is": "are", "keeps": "keep", "leaves": "leave", "pairs": "pair", "takes": "take"}
+    said = []
+    for (says, key), names in together.items():
+        verb, rest = says.split(" ", 1)
+        said.append((f"{listed(names)} {verb if len(names) == 1 else plural.get(verb, verb)} {rest}", key))
+    return said
+
+
+def shapes(misshapen: dict, missing: tuple[str, ...]) -> list[Found]:
+    """Say which arrays have another shape than their parameter, or did not come."""
+    said = []
+    for name, (got, want) in misshapen.items():
+        key, hint = "", "is a sum over an axis missing?"
+        if name.startswith("b_"):
+            key = "bias_not_summed_over_time" if got != (1, *want) else ""
+            hint = "is it not summed over time and batch?" if key else "was the sum taken with keepdims=True?"
+        elif name.startswith("h0"):
+            key, hint = "dh0_not_summed_over_batch", "is it not summed over the batch?"
+        elif got == want[::-1]:
+            hint = "is it the transpose?"
+        said.append((f"{name} has the shape {got} where {want} belongs: {hint}", key))
+    if missing:
+        said.append((f"no gradient came for {listed(list(missing))}", ""))
+    return said
+
+
+def message(found: list[Found], right: str) -> tuple[str, tuple[str, ...]]:
+    """Put what was found into sentences, and its keys in the catalogue's order.
+
+    Args:
+        found: words and keys.
+        right: what to say where nothing was found.
+
+    Returns:
+        The message and the names.
+    """
+    keys = {key for _, some in found for key in some.split()}
+    if not found:
+        return right, ()
+    sentences = [words[0].upper() + words[1:] if words[1:2] != "_" else words for words, _ in found]
+    sentences = [words if words[-1] in "?." else f"{words}." for words in sentences]
+    return " ".join(sentences), tuple(name for name in CATALOGUE if name in keys)
+
+
+def listed(names: list[str]) -> str:
+    """Write a list as in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
