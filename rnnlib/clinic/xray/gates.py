@@ -94,9 +94,13 @@ def _read(found, formulas, diagonal, own):
     for letter, explanation in found.items():
         if explanation and explanation.factor != factor:
             wrong.append(
-                (NAMES[letter], Fault("", f"{explanation.factor / factor:.3g} times its derivative", "its derivative"))
+                (NAMES[letter], Fault("", _times(explanation.factor / factor), "its derivative"))
             )
     return derivative, _merged(wrong), factor
+
+
+def _times(factor):
+    return "its derivative with the other sign" if np.isclose(factor, -1) else f"{factor:.3g} times its derivative"
 
 
 def _merged(wrong):
@@ -240,10 +244,6 @@ def _lstm(params, trace):
         "g": g,
     }
     return {
-        "o": [
-            Part("", {"tanh(c)": seen, "c": c, "tanh(tanh(c))": np.tanh(seen), "h": hs[1:], "1": one}),
-            _sigmoid("o", o),
-        ],
         "i": [
             *path,
             Part("", {"g": g, "tanh(g)": np.tanh(g), "c_{t−1}": cs[:-1], "c_t": c, "1": one, "i": i}),
@@ -251,6 +251,10 @@ def _lstm(params, trace):
         ],
         "f": [*path, Part("", before), _sigmoid("f", f)],
         "g": [*path, Part("", {"i": i, "f": f, "g": g, "1": one, "1 − f": 1 - f}), _tanh("g", g)],
+        "o": [
+            Part("", {"tanh(c)": seen, "c": c, "tanh(tanh(c))": np.tanh(seen), "h": hs[1:], "1": one}),
+            _sigmoid("o", o),
+        ],
     }
 
 

@@ -24,9 +24,10 @@ class Fault(NamedTuple):
     @property
     def says(self) -> str:
         """It in words."""
+        many = self.where.startswith("the errors")
         if self.found == "nothing":
-            return f"{self.where} lacks {self.belongs}"
-        return f"{self.where} has {self.found} where {self.belongs} belongs"
+            return f"{self.where} {'lack' if many else 'lacks'} {self.belongs}"
+        return f"{self.where} {'have' if many else 'has'} {self.found} where {self.belongs} belongs"
 
 
 class Explanation(NamedTuple):

@@ -166,7 +166,7 @@ def _identified(subject, behaviour, net, says, single, right, rows, seen, tolera
     reach = squares.reach(np.isin(judged, ["right", "scaled", "wrong", "future"]))
     flow = _flow(net, subject, rows, tolerance)
     added = _sums(net, trace, subject, single, right, rows, flow, culprit, tolerance, floor)
-    found = found + ([(mixes, "")] if mixes else []) + words.truncation(reach, T) + words.faults(flow)
+    found = found + ([(mixes, "")] if mixes else []) + words.truncation(reach, T) + words.faults(flow, added)
     found += words.factors(flow, added, T, B) + words.pairings(added)
     if not found:
         found = [("it is not right, in a way that has no name here", "")]
@@ -269,7 +269,8 @@ def _sums(net, trace, subject, single, right, rows, flow, culprit, tolerance, fl
     first = sums.first_state(net.params, trace, theirs, right, flow)
     added = {}
     for name, observed in single.items():
-        if name == "W_xh" and not culprit:
+        bent = name.startswith("h0") and flow.faults and len(net.order) > 1  # it follows from what is carried
+        if bent or (name == "W_xh" and not culprit):
             added[name] = Sum("", 1.0, "")
             continue
         observed = forward.reorder(observed, net.order) if name in errors and name != "b_n" else observed

@@ -173,10 +173,15 @@ def first_state(
         _, z, n, _ = (np.asarray(kept) for kept in trace.kept[0])
         whole["h0"] = [(0, "", "", z * blocks(params, rows[:, 0])["n"] / ((1 - z) * (1 - n * n)) + through)]
     elif error.shape[-1] == H:
+        later = errors_of(params, trace, rows)["W_hh"].sum(1)
+        way = flow.carried.says
         whole["h0"] += [
-            (1, "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ params.W_hh),
+            (way != "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ params.W_hh),
+            ("together" not in way, "has the errors of all steps where that of the first belongs", "", later @ params.W_hh.T),
+            ("together" not in way, "has the errors of all steps, and W_hh", "", later @ params.W_hh),
             (1, "is δ_1, without W_hh.T", "", error),
         ]
+        whole["h0"] = [(faults, says if faults else "", key if faults else "", array) for faults, says, key, array in whole["h0"]]
         if flow.d_hs is not None:
             whole["h0"].append((1, "is dL/dh_1, a step too early", "", spread(flow.d_hs)[:, 0]))
     listed = {}

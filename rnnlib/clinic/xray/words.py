@@ -9,6 +9,12 @@ from rnnlib.clinic.xray.parts import Fault
 from rnnlib.clinic.xray.squares import Reach
 from rnnlib.clinic.xray.sums import Sum
 
+LOWER = ("h0", "b_", "dc", "dh")  # names that keep their case at the start of a sentence
+CHANNELS = {
+    "what is carried along c": "dc",
+    "what is carried along h": "dh",
+    "what is carried along h itself": "dh, along h itself,",
+}
 Found = tuple[str, str]  # words, and a key of the catalogue or nothing
 
 
@@ -40,11 +46,12 @@ def truncation(reach: Reach, T: int) -> list[Found]:
     return [(reach.says, "h0_dropped" if reach.says.startswith("the first step") else "")]
 
 
-def faults(flow: Flow) -> list[Found]:
-    """Say what is wrong with the flow of the error."""
+def faults(flow: Flow, sums: dict[str, Sum]) -> list[Found]:
+    """Say what is wrong with the flow of the error; a slope of the last state is a broken tape if the sums have it too."""
     said = [_fault(fault) for fault in flow.faults]
-    pair = {(SLOPE, "1 (no slope)"), (f"{SLOPE} of what is carried", "1 (no slope)")}
-    return [found for found in said if found] if pair else said
+    if any(s.key == "tape_corrupted" for s in sums.values()):
+        said = [(words, "tape_corrupted" if "of the last step" in words else key) for words, key in said]
+    return said
 
 
 def _fault(fault: Fault) -> Found:
@@ -55,6 +62,8 @@ def _fault(fault: Fault) -> Found:
         return f"on what is carried the slope is {found} where {belongs} belongs", "tanh_slope_misplaced"
     if where == READOUT:
         return f"an output's error goes back through {found} where {belongs} belongs", ""
+    if where.startswith("what is carried along") and found == "nothing":
+        return f"{CHANNELS[where]} is not carried: step t lacks {belongs}", ""
     if where != CARRIED:
         return fault.says, ""
     if found == "no one matrix":
@@ -62,9 +71,10 @@ def _fault(fault: Fault) -> Found:
     if found == "no matrix":
         return "between steps it carries the error as it is where W_hh.T belongs", ""
     key = "W_hh_not_transposed" if found.split()[0] == "W_hh" else ""
+    if "+=" in found:
+        return f"between steps the errors pile up: it carries {found}", key
     key = "tanh_slope_misplaced" if "before its slope" in found and not key else key
-    verb = "carries" if "whole error" in found else "multiplies by"
-    return f"between steps it {verb} {found} where {belongs} belongs", key
+    return f"between steps it multiplies by {found} where {belongs} belongs", key
 
 
 def factors(flow: Flow, sums: dict[str, Sum], T: int, B: int) -> list[Found]:
@@ -133,15 +143,16 @@ def multiple(factor: float, T: int, B: int) -> Found:
 
 def pairings(sums: dict[str, Sum]) -> list[Found]:
     """Say what is wrong with the sums, parameters with the same fault together."""
-    together = {}
+    together, keys = {}, {}
     for name, s in sums.items():
         if s.says:
-            together.setdefault((s.says, s.key), []).append(name)
+            together.setdefault(s.says, []).append(name)
+            keys[s.says] = s.key if s.key != "bias_not_summed_over_time" else keys.get(s.says, s.key)
     plural = {"is": "are", "keeps": "keep", "leaves": "leave", "pairs": "pair", "takes": "take"}
     said = []
-    for (says, key), names in together.items():
+    for says, names in together.items():
         verb, rest = says.split(" ", 1)
-        said.append((f"{listed(names)} {verb if len(names) == 1 else plural.get(verb, verb)} {rest}", key))
+        said.append((f"{listed(names)} {verb if len(names) == 1 else plural.get(verb, verb)} {rest}", keys[says]))
     return said
 
 
@@ -176,7 +187,7 @@ def message(found: list[Found], right: str) -> tuple[str, tuple[str, ...]]:
     keys = {key for _, some in found for key in some.split()}
     if not found:
         return right, ()
-    sentences = [words[0].upper() + words[1:] if words[1:2] != "_" else words for words, _ in found]
+    sentences = [words if words.startswith(LOWER) else words[0].upper() + words[1:] for words, _ in found]
     sentences = [words if words[-1] in "?." else f"{words}." for words in sentences]
     return " ".join(sentences), tuple(name for name in CATALOGUE if name in keys)
 
