@@ -30,7 +30,12 @@ def elman(
     def backward(p, xs, d):
         T, B = xs.shape[:2]
         tape = bptt.forward(p, xs) if start is None else bptt.forward(p, xs, start(B, len(p.h0), p))
-        hs, nxt, deltas, d_hs = tape.hs, np.zeros((B, len(p.h0))), np.zeros((T, B, len(p.h0))), np.zeros_like(tape.hs[1:])
+        hs, nxt, deltas, d_hs = (
+            tape.hs,
+            np.zeros((B, len(p.h0))),
+            np.zeros((T, B, len(p.h0))),
+            np.zeros_like(tape.hs[1:]),
+        )
         W = p.W_hh.T if back is None else back(p)
         for t in reversed(range(T)):
             if cut(t, T):

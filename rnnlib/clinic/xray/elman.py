@@ -97,6 +97,8 @@ def flow(params: ElmanParams, trace: Run, d_ys: np.ndarray, R: np.ndarray, toler
     if factor != 1 and abs(carried.factor - factor) < 10 * tolerance and carried.right:
         slope, carried, factor = slope._replace(factor=factor, right=False), carried._replace(factor=1.0), 1.0
         faults = (*faults, Fault(SLOPE, f"{slope.factor:.3g} (1 − h²)", "1 − h²"))
+    if carried.factor != 1 and carried.says == "W_hh.T":
+        more = (*more, Fault(CARRIED, f"{carried.factor:.3g} W_hh.T", "W_hh.T"))
     faults = tuple(f for f in (*faults, *more) if not (same and f.where == f"{SLOPE} of what is carried"))
     with np.errstate(all="ignore"):
         d_hs = R / phi.swapaxes(0, 1) if phi is not None and (phi != 0).all() else None
@@ -121,7 +123,9 @@ def _slope(params, d_ys, own, candidates, R, h, tolerance):
         name = found.chosen[1]
         return Slope(name, name == "1 − h²", found.factor, table), candidates[name], found.factor, found.faults
     phi = np.where(live[:, None, None], diagonal / np.where(own == 0, np.nan, own), 1 - h**2)
-    fault = Fault(SLOPE, "another function of h (see .slope.table)", "1 − h²")
+    points = table[np.linspace(0, len(table) - 1, 5).astype(int)]
+    listed = ", ".join(f"{x:.2f} → {y:.3g}" for x, y in points)
+    fault = Fault(SLOPE, f"another function of h ({listed}; more in .slope.table)", "1 − h²")
     return Slope("another function of h", False, 1.0, table), phi, 1.0, (fault,)
 
 

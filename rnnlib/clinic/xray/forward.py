@@ -12,6 +12,9 @@ from rnnlib.clinic.xray.probe import Subject, blocks
 from rnnlib.clinic.xray.reference import Run, gradients, leaves, like, run
 
 
+STRANGE = "its states are not those of this net: is its forward pass another, or the state that it starts from?"
+
+
 class Net(NamedTuple):
     """A net that a pass may have run, in place of the one it was given."""
 
@@ -106,6 +109,17 @@ def as_given(subject: Subject) -> Net:
     start = subject.params.h0 if subject.state is None else subject.state
     gates = range(len(blocks(subject.params, subject.params.b_h)))
     return Net("", subject.params, start, (0,) * len(subject.xs), tuple(gates))
+
+
+def views(subject: Subject) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """List the right gradients for inputs and errors that are looked at otherwise: in words, and one loss at a time."""
+    d_ys, given = subject.one_at_a_time, as_given(subject)
+    turned = gradients(given.params, subject.xs[::-1], d_ys[:, ::-1], given.start)
+    if len(subject.xs) > 1:
+        yield "time runs backwards: it reads the inputs from the last to the first", turned
+    if subject.state is None and min(subject.xs.shape[:2]) > 1:
+        swapped = gradients(given.params, subject.xs.swapaxes(0, 1), d_ys.swapaxes(1, 2), given.start)
+        yield "time and batch are swapped: it takes axis 0 for the batch", swapped
 
 
 def _as_it_is(states, net):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnlib.cells import LSTMParams
+from rnnlib.clinic.xray import formulas
 from rnnlib.clinic.xray.elman import CARRIED, READOUT, Carried, Flow
 from rnnlib.clinic.xray.parts import Fault, Part, explain
 from rnnlib.clinic.xray.probe import blocks
@@ -41,29 +42,29 @@ def flow(params: Any, trace: Run, d_ys: np.ndarray, R: np.ndarray, tolerance: fl
     own = {"W_hy.T": d_ys @ params.W_hy.T} | (
         {"W_hy": d_ys @ params.W_hy} if params.b_y.size == R.shape[-1] // len(gates) else {}
     )
-    formulas = (_lstm if isinstance(params, LSTMParams) else _gru)(params, trace)
+    rules = (formulas.lstm if isinstance(params, LSTMParams) else formulas.gru)(params, trace)
     diagonal = {letter: block[np.arange(T), :, np.arange(T)] for letter, block in gates.items()}
     live = np.abs(np.stack(list(diagonal.values()))).max((0, 2, 3)) > 0
     if not live.any():
         return Flow((), 1.0, None, Carried("not seen", True, 1.0, None), None, False)
-    order = _order(diagonal, own["W_hy.T"], formulas, live, tolerance)
+    order = _order(diagonal, own["W_hy.T"], rules, live, tolerance)
     faults = [] if list(order) == list(gates) else [Fault(ORDER, ", ".join(order), ", ".join(gates))]
     gates = dict(zip(order, gates.values(), strict=True))
     diagonal = dict(zip(order, diagonal.values(), strict=True))
     found = {}
-    for letter, parts in formulas.items():
+    for letter, parts in rules.items():
         parts = [Part(p.where, {n: a[live] for n, a in p.options.items()}) for p in (Part(READOUT, own), *parts)]
         found[letter] = explain(diagonal[letter][live], parts, np.multiply, tolerance)
-    derivative, more, factor = _read(found, formulas, diagonal, own["W_hy.T"])
-    carried, carry_faults, known = _carried(params, trace, gates, derivative, formulas, found, tolerance)
+    derivative, more, factor = _read(found, rules, diagonal, own["W_hy.T"])
+    carried, carry_faults, known = _carried(params, trace, gates, derivative, rules, found, tolerance)
     everything = all(found.values()) and known
     return Flow(tuple(faults + more + carry_faults), factor, None, carried, None, everything)
 
 
-def _order(diagonal, own, formulas, live, tolerance):
+def _order(diagonal, own, rules, live, tolerance):
     """In which order the gates come, if every one of them is right but in another place."""
     right = {}
-    for letter, parts in formulas.items():
+    for letter, parts in rules.items():
         right[letter] = own * reduce(np.multiply, [next(iter(part.options.values())) for part in parts])
 
     def fits(block, letter):
@@ -74,7 +75,7 @@ def _order(diagonal, own, formulas, live, tolerance):
     return next(orders, tuple(right))  # the right order comes first
 
 
-def _read(found, formulas, diagonal, own):
+def _read(found, rules, diagonal, own):
     """Each gate's derivative as the pass has it, what is wrong with them, and how often the step's own error counts."""
     derivative, wrong, factors = {}, [], []
     for letter, explanation in found.items():
@@ -86,16 +87,14 @@ def _read(found, formulas, diagonal, own):
             derivative[letter] = diagonal[letter] / np.where(own == 0, np.nan, own)
             continue
         names = explanation.chosen[1:]
-        arrays = [part.options[chosen] for part, chosen in zip(formulas[letter], names, strict=True)]
+        arrays = [part.options[chosen] for part, chosen in zip(rules[letter], names, strict=True)]
         derivative[letter] = reduce(np.multiply, arrays)
         factors.append(explanation.factor)
         wrong += [(name, fault) for fault in explanation.faults]
     factor = max(set(factors), key=factors.count) if factors else 1.0
     for letter, explanation in found.items():
         if explanation and explanation.factor != factor:
-            wrong.append(
-                (NAMES[letter], Fault("", _times(explanation.factor / factor), "its derivative"))
-            )
+            wrong.append((NAMES[letter], Fault("", _times(explanation.factor / factor), "its derivative")))
     return derivative, _merged(wrong), factor
 
 
@@ -115,7 +114,7 @@ def _merged(wrong):
     return faults
 
 
-def _carried(params, trace, gates, derivative, formulas, found, tolerance):
+def _carried(params, trace, gates, derivative, rules, found, tolerance):
     size = np.abs(np.stack(list(gates.values()))).max((0, -1))  # (T, B, T)
     t, b, s = (i.ravel() for i in np.indices(size.shape))
     pairs = (s < t) & (size[t, b, s] > 0)
@@ -127,13 +126,13 @@ def _carried(params, trace, gates, derivative, formulas, found, tolerance):
     after = {letter: block[t, b, s + 1] for letter, block in gates.items()}
     here = {letter: block[t, b, s] for letter, block in gates.items()}
     with np.errstate(all="ignore"):
-        return pairs(params, trace, here, after, derivative, formulas, found, (b, s), tolerance)
+        return pairs(params, trace, here, after, derivative, rules, found, (b, s), tolerance)
 
 
-def _lstm_carried(params, trace, here, after, derivative, formulas, found, at, tolerance):
+def _lstm_carried(params, trace, here, after, derivative, rules, found, at, tolerance):
     """Along h through W_hh from all gates, read off the output gate; along c through the forget gate, read off the candidate."""
     (b, s), reader = at, next((letter for letter in "gif" if found[letter]), "g")
-    path = _path(formulas[reader], found[reader])
+    path = _path(rules[reader], found[reader])
     d_h = here["o"] / derivative["o"][s, b]
     d_c, d_c_after = (path[k, b] * x[reader] / derivative[reader][k, b] for k, x in ((s, here), (s + 1, after)))
     along_c = d_c - path[s, b] * d_h
@@ -147,7 +146,7 @@ def _lstm_carried(params, trace, here, after, derivative, formulas, found, at, t
     return Carried(right, right == "W_hh.T" and not faults, 1.0, None), [*faults, *more], known and also
 
 
-def _gru_carried(params, trace, here, after, derivative, formulas, found, at, tolerance):
+def _gru_carried(params, trace, here, after, derivative, rules, found, at, tolerance):
     """Along h itself through the update gate, and through W_hh from all gates; read off the candidate."""
     b, s = at
     d_h, d_h_after = (x["n"] / derivative["n"][k, b] for k, x in ((s, here), (s + 1, after)))
@@ -216,89 +215,3 @@ def _path(parts, explanation):
     """What leads from dh to dc as the pass has it: the first two factors of the formula of i, f and g."""
     chosen = explanation.chosen[1:] if explanation else [next(iter(part.options)) for part in parts]
     return parts[0].options[chosen[0]] * parts[1].options[chosen[1]]
-
-
-def _lstm(params, trace):
-    """dh to the gates' errors, factor by factor: δ_o = dh tanh(c) σ', and δ_i, δ_f, δ_g from dc = dh o (1 − tanh(c)²)."""
-    i, f, g, o, seen = (np.stack(array) for array in zip(*trace.kept, strict=True))
-    hs, cs = trace.hs, np.stack([state[1] for state in trace.states])
-    c, one = cs[1:], np.ones_like(i)
-    bend = {
-        "1 − tanh(c)²": 1 - seen**2,
-        "1 − tanh(tanh(c))² (a tanh of a tanh)": 1 - np.tanh(seen) ** 2,
-        "1 (no slope)": one,
-        "1 − c²": 1 - c**2,
-        "1 − tanh(c)": 1 - seen,
-        "tanh(c)": seen,
-        "1 − h²": 1 - hs[1:] ** 2,
-        "1 − exp(tanh(c))": 1 - np.exp(seen),
-    }
-    path = [Part("", {"o": o, "1": one, "tanh(c)": seen}), Part("", bend)]
-    before = {
-        "c_{t−1}": cs[:-1],
-        "c_t": c,
-        "h_{t−1}": hs[:-1],
-        "tanh(c_{t−1})": np.tanh(cs[:-1]),
-        "1": one,
-        "i": i,
-        "g": g,
-    }
-    return {
-        "i": [
-            *path,
-            Part("", {"g": g, "tanh(g)": np.tanh(g), "c_{t−1}": cs[:-1], "c_t": c, "1": one, "i": i}),
-            _sigmoid("i", i),
-        ],
-        "f": [*path, Part("", before), _sigmoid("f", f)],
-        "g": [*path, Part("", {"i": i, "f": f, "g": g, "1": one, "1 − f": 1 - f}), _tanh("g", g)],
-        "o": [
-            Part("", {"tanh(c)": seen, "c": c, "tanh(tanh(c))": np.tanh(seen), "h": hs[1:], "1": one}),
-            _sigmoid("o", o),
-        ],
-    }
-
-
-def _gru(params, trace):
-    """dh to the gates' errors, factor by factor: δ_z = dh (h_{t−1} − n) σ', δ_n = dh (1 − z) tanh', δ_r = δ_n n_h σ'."""
-    r, z, n, n_h = (np.stack(array) for array in zip(*trace.kept, strict=True))
-    h, one, H = trace.hs[:-1], np.ones_like(r), r.shape[-1]
-    bare = h @ params.W_hh[:, -H:]
-    lets = {"1 − z": 1 - z, "z": z, "1": one}
-    heard = {"h_{t−1} W_n + b_n": n_h, "h_{t−1} W_n (without b_n)": bare, "h_{t−1}": h, "n": n, "1": one}
-    gap = {"h_{t−1} − n": h - n, "n − h_{t−1}": n - h, "h_{t−1}": h, "n": n, "h_t − n": trace.hs[1:] - n, "1": one}
-    return {
-        "r": [Part("", lets), _tanh("n", n), Part("", heard), _sigmoid("r", r)],
-        "z": [Part("", gap), _sigmoid("z", z)],
-        "n": [Part("", lets), _tanh("n", n)],
-    }
-
-
-def _sigmoid(name, v):
-    s = 1 / (1 + np.exp(-v))
-    return Part(
-        "",
-        {
-            f"{name} (1 − {name})": v * (1 - v),
-            f"{name} (σ itself, not its derivative)": v,
-            f"σ({name}) (1 − σ({name})) (a σ of a σ)": s * (1 - s),
-            f"σ({name}) (σ itself, not its derivative)": s,
-            "1 (no slope)": np.ones_like(v),
-            f"1 − {name}²": 1 - v**2,
-            f"1 − {name}": 1 - v,
-        },
-    )
-
-
-def _tanh(name, v):
-    return Part(
-        "",
-        {
-            f"1 − {name}²": 1 - v**2,
-            f"1 − tanh({name})² (a tanh of a tanh)": 1 - np.tanh(v) ** 2,
-            "1 (no slope)": np.ones_like(v),
-            f"{name} (1 − {name})": v * (1 - v),
-            f"{name} (tanh itself, not its derivative)": v,
-            f"1 − {name}": 1 - v,
-            f"1 + {name}²": 1 + v**2,
-        },
-    )

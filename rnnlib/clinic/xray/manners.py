@@ -23,6 +23,17 @@ class Manners(NamedTuple):
     scale: float  # of dL/dy, at which it can be read
     noise: float  # relative rounding error of its answers
     offset: Arrays  # the gradient without any loss
+    batch: int  # B
+
+    @property
+    def one_length(self) -> bool:
+        """Whether its answers are normalised."""
+        return "whatever" in self.clipped
+
+    @property
+    def random(self) -> bool:
+        """Whether its answers differ from call to call in a way that can't be told."""
+        return self.repeat.startswith("gives another")
 
 
 def observe(ask: Pass) -> Manners:
@@ -57,15 +68,24 @@ def observe(ask: Pass) -> Manners:
     large = {name: (g - zero[name]) / LARGE for name, g in extremes.get(LARGE, {}).items()} or first
     noise = _apart(small, first)
     linear, clipped = noise < 1e-3, ""
-    if _apart({name: g * SMALL for name, g in small.items()}, first) < 1e-3:
+    if linear and _apart(large, small) < 1e-3:
+        pass
+    elif _apart({name: g * SMALL for name, g in small.items()}, first) < 1e-3:
         clipped = "to one length, whatever d_ys is"
-    elif not _apart(large, small) < 1e-3:
+    else:
         clipped = _clipping({name: g * LARGE for name, g in large.items()}, small)
-    scale = 1.0 if linear else SMALL
     decay = _decay(ask, zero) if any(g.any() for g in zero.values()) else ""
-    noise = noise if linear else 0.0
     return Manners(
-        linear and not clipped, clipped, decay, repeat, tuple(sorted(ask.changes)), tuple(notes), scale, noise, zero
+        linear=linear and not clipped,
+        clipped=clipped,
+        decay=decay,
+        repeat=repeat,
+        changes=tuple(sorted(ask.changes)),
+        notes=tuple(notes),
+        scale=1.0 if linear else SMALL,
+        noise=noise if linear else 1e-7,  # what is not linear is read to first order
+        offset=zero,
+        batch=d_ys.shape[1],
     )
 
 

@@ -1,6 +1,7 @@
 """What a backward pass is shown, and how it is asked: a small net, one-hot inputs, one loss at a time, and answers as plain arrays."""
 
 import inspect
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -101,7 +102,9 @@ class Pass:
         try:
             result = self.backward(params, *list(copies.values())[len(params) :])
         except Exception as error:
-            raise Unreadable(f"It raised {type(error).__name__} {where}: {error}") from error
+            line = traceback.extract_tb(error.__traceback__)[-1].line
+            at = f", at the line `{line}`" if line else ""
+            raise Unreadable(f"It raised {type(error).__name__} {where}: {error}{at}.") from error
         for name, value in given.items():
             if any((a != b).any() for a, b in zip(leaves(value), leaves(copies[name]), strict=True)):
                 self.changes.add(name)

@@ -73,7 +73,7 @@ def reach(heard: Bool[np.ndarray, "T T"]) -> Reach:
     if (heard == full).all():
         return Reach("full", "", None)
     if not heard.any():
-        return Reach("none", "no loss is heard at any step", None)
+        return Reach("none", "no loss is heard at any step: does dL/dy_t enter at step t?", None)
     return _truncated(heard) or _part(heard) or _cuts(heard)
 
 

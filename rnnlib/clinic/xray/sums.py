@@ -117,6 +117,9 @@ def options(name: str, lefts: list, error: Float[np.ndarray, "N T B P"], d_h: np
         "leaves out the first step": ("h0_dropped", slice(1, None)),
         "leaves out the last step": ("", slice(0, -1)),
     }
+    T = error.shape[1]
+    if name in ("W_hy", "b_y"):  # who looks at the last steps alone drops the other losses
+        steps |= {f"keeps the last {k} steps alone": ("", slice(T - k, None)) for k in range(2, T - 1)}
     sequences = {
         "": slice(None),
         "keeps the first sequence alone": slice(0, 1),
@@ -177,13 +180,27 @@ def first_state(
         way = flow.carried.says
         whole["h0"] += [
             (way != "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ params.W_hh),
-            ("together" not in way, "has the errors of all steps where that of the first belongs", "", later @ params.W_hh.T),
+            (
+                "together" not in way,
+                "has the errors of all steps where that of the first belongs",
+                "",
+                later @ params.W_hh.T,
+            ),
             ("together" not in way, "has the errors of all steps, and W_hh", "", later @ params.W_hh),
             (1, "is δ_1, without W_hh.T", "", error),
         ]
-        whole["h0"] = [(faults, says if faults else "", key if faults else "", array) for faults, says, key, array in whole["h0"]]
+        if flow.carried.matrix is not None:
+            whole["h0"].append((0, "", "", error @ flow.carried.matrix))
+        whole["h0"] = [
+            (faults, says if faults else "", key if faults else "", array) for faults, says, key, array in whole["h0"]
+        ]
         if flow.d_hs is not None:
-            whole["h0"].append((1, "is dL/dh_1, a step too early", "", spread(flow.d_hs)[:, 0]))
+            d_h = spread(flow.d_hs)[:, 0]
+            whole["h0"].append((1, "is dL/dh_1, a step too early", "", d_h))
+            if "before its slope" in way:
+                whole["h0"] += [(0, "", "", d_h @ params.W_hh.T), (0, "", "", d_h @ params.W_hh)]
+            if "whole error" in way:
+                whole["h0"].append((0, "", "", d_h + error @ params.W_hh.T))
     listed = {}
     for name, choices in whole.items():
         key = "dh0_not_summed_over_batch"

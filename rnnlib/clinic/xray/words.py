@@ -4,6 +4,7 @@ import numpy as np
 
 from rnnlib.clinic.catalogue import CATALOGUE
 from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, Flow
+from rnnlib.clinic.xray.identify import Identity
 from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.parts import Fault
 from rnnlib.clinic.xray.squares import Reach
@@ -23,16 +24,19 @@ def behaviour(manners: Manners) -> list[Found]:
     said = []
     if manners.repeat:
         said.append((f"called again with the same arguments it {manners.repeat}", ""))
+    if manners.random:
+        return said
     if manners.changes:
         said.append((f"it writes into its arguments: {', '.join(manners.changes)}", ""))
     if manners.clipped:
-        inside = "" if "whatever" in manners.clipped else "; what is said here was read off smaller ones"
-        said.append((f"large gradients are cut, {manners.clipped}{inside}", ""))
-    elif not manners.linear:
+        inside = "" if manners.one_length else "; what is said here was read off smaller ones"
+        which = "gradients are brought" if manners.one_length else "large gradients are cut,"
+        said.append((f"{which} {manners.clipped}{inside}", ""))
+    elif not manners.linear and not manners.repeat:
         said.append(("it is not linear in d_ys: does it change weights as it goes?", ""))
     if manners.decay:
         said.append((f"without any loss it still gives {manners.decay}", ""))
-    return said
+    return said + [(note, "") for note in manners.notes]
 
 
 def truncation(reach: Reach, T: int) -> list[Found]:
@@ -174,22 +178,44 @@ def shapes(misshapen: dict, missing: tuple[str, ...]) -> list[Found]:
     return said
 
 
-def message(found: list[Found], right: str) -> tuple[str, tuple[str, ...]]:
+def identity(found: Identity, T: int, B: int) -> list[Found]:
+    """Say all that was identified.
+
+    Args:
+        found: from `identify`.
+        T: steps.
+        B: sequences.
+
+    Returns:
+        Words and keys.
+    """
+    said = [(found.mixes, "")] if found.mixes else []
+    said += truncation(found.reach, T) + faults(found.flow, found.sums)
+    said += factors(found.flow, found.sums, T, B) + pairings(found.sums)
+    return said or [("it is not right, in a way that has no name here", "")]
+
+
+def message(found: list[Found], whole: bool, T: int, B: int) -> tuple[str, tuple[str, ...]]:
     """Put what was found into sentences, and its keys in the catalogue's order.
 
     Args:
         found: words and keys.
-        right: what to say where nothing was found.
+        whole: whether beyond that all is right.
+        T: steps.
+        B: sequences.
 
     Returns:
         The message and the names.
     """
-    keys = {key for _, some in found for key in some.split()}
     if not found:
-        return right, ()
+        poor = " and ".join(f"{name} = 1" for name, size in {"T": T, "B": B}.items() if size == 1)
+        blind = f" With {poor} some mistakes do not show." if poor else ""
+        return f"Right: every loss reaches every step up to its own, and every sum is as it should be.{blind}", ()
+    keys = {key for _, some in found for key in some.split()}
     sentences = [words if words.startswith(LOWER) else words[0].upper() + words[1:] for words, _ in found]
     sentences = [words if words[-1] in "?." else f"{words}." for words in sentences]
-    return " ".join(sentences), tuple(name for name in CATALOGUE if name in keys)
+    told = " ".join([*sentences, *(["The rest is right."] if whole else [])])
+    return told, tuple(name for name in CATALOGUE if name in keys)
 
 
 def listed(names: list[str]) -> str:
