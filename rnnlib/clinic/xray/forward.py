@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnlib.cells import ElmanParams, GRUParams, LSTMParams
+from rnnlib.clinic.xray import variants
 from rnnlib.clinic.xray.probe import Subject, blocks
 from rnnlib.clinic.xray.reference import Run, gradients, leaves, like, run
-
 
 STRANGE = "its states are not those of this net: is its forward pass another, or the state that it starts from?"
 
@@ -171,13 +171,13 @@ def _variants(params):
     yield "its forward pass leaves out b_h", params._replace(b_h=none(params.b_h)), same
     if isinstance(params, ElmanParams):
         yield "its forward pass multiplies by W_hh transposed", params._replace(W_hh=params.W_hh.T), same
-        for name, cell in ACTIVATIONS.items():
+        for name, cell in variants.ACTIVATIONS.items():
             yield f"its units are {name} where tanh belongs", cell(*params), same
     if isinstance(params, LSTMParams):
-        yield "its h is o c where o tanh(c) belongs", _Bare(*params), same
+        yield "its h is o c where o tanh(c) belongs", variants.Bare(*params), same
     if isinstance(params, GRUParams):
         yield "its forward pass leaves out b_n", params._replace(b_n=none(params.b_n)), same
-        yield "its update gate is the other way round, z n + (1 − z) h_{t−1}", _Turned(*params), same
+        yield "its update gate is the other way round, z n + (1 − z) h_{t−1}", variants.Turned(*params), same
     for order in list(permutations(same))[1:]:
         columns = {n: reorder(getattr(params, n), order) for n in ("W_xh", "W_hh", "b_h")}
         names = [letters[order.index(k)] for k in same]
@@ -197,64 +197,3 @@ def _solved(subject, states) -> Iterator[Net]:
 
 def _steps(count):
     return "step" if count == 1 else f"{count} steps"
-
-
-class _Logistic(ElmanParams):
-    @staticmethod
-    def advance(p, h):
-        return 1 / (1 + np.exp(-p)), None
-
-    @staticmethod
-    def tangent(d_p, d_h, h, new_h, kept):
-        return new_h * (1 - new_h) * d_p
-
-
-class _Rectified(ElmanParams):
-    @staticmethod
-    def advance(p, h):
-        return np.maximum(p, 0), None
-
-    @staticmethod
-    def tangent(d_p, d_h, h, new_h, kept):
-        return (new_h > 0) * d_p
-
-
-class _Linear(ElmanParams):
-    @staticmethod
-    def advance(p, h):
-        return p, None
-
-    @staticmethod
-    def tangent(d_p, d_h, h, new_h, kept):
-        return d_p
-
-
-class _Bare(LSTMParams):
-    @staticmethod
-    def advance(p, state):
-        new, kept = LSTMParams.advance(p, state)
-        return new._replace(h=kept[3] * new.c), kept
-
-    @staticmethod
-    def tangent(d_p, d_state, state, new_state, kept):
-        d_c = LSTMParams.tangent(d_p, d_state, state, new_state, kept).c
-        d_o = np.split(d_p, 4, axis=-1)[3]
-        return d_state._replace(h=kept[3] * d_c + new_state.c * kept[3] * (1 - kept[3]) * d_o, c=d_c)
-
-
-class _Turned(GRUParams):
-    @staticmethod
-    def advance(p, h):
-        return GRUParams.advance(_turned(p), h)
-
-    @staticmethod
-    def tangent(d_p, d_h, h, new_h, kept):
-        return GRUParams.tangent(_turned(d_p), d_h, h, new_h, kept)
-
-
-def _turned(p):
-    r, z, *rest = np.split(p, 4, axis=-1)
-    return np.concatenate([r, -z, *rest], axis=-1)
-
-
-ACTIVATIONS = {"logistic": _Logistic, "rectified": _Rectified, "linear": _Linear}

@@ -31,7 +31,7 @@ class Subject(NamedTuple):
     @property
     def one_at_a_time(self) -> Float[np.ndarray, "N T B K"]:
         """The N = T B losses, each alone."""
-        T, B, K = self.d_ys.shape
+        T, B = self.d_ys.shape[:2]
         return np.eye(T * B).reshape(T * B, T, B, 1) * self.d_ys
 
 

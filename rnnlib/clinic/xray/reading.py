@@ -9,7 +9,7 @@ from rnnlib.clinic.xray import forward, manners, show, squares, words
 from rnnlib.clinic.xray.elman import Carried, Flow, Slope
 from rnnlib.clinic.xray.identify import Identity, Margin, agree, identify
 from rnnlib.clinic.xray.manners import Manners
-from rnnlib.clinic.xray.probe import Pass, Subject, Unreadable, draw
+from rnnlib.clinic.xray.probe import Pass, Unreadable, draw
 from rnnlib.clinic.xray.squares import Reach
 from rnnlib.clinic.xray.sums import Sum
 
@@ -76,8 +76,8 @@ def xray(
         B: sequences; two and more show whether they mix.
         H: hidden units.
         K: outputs a step.
-        state: where every sequence starts, (B, H), for an LSTM a pair (h, c), or None for `params.h0`. It is handed to `backward` as a fourth
-            argument if that has one without a default, or one called `state`; else `backward` is taken to know it.
+        state: where every sequence starts, (B, H), for an LSTM a pair (h, c), or None for `params.h0`. It is handed to `backward` as a
+            fourth argument if that has one without a default, or one called `state`; else `backward` is taken to know it.
         rng: the source of randomness for net and data.
 
     Returns:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+FIRST = "the first step is left out"
+
 
 class Reach(NamedTuple):
     """Which steps the losses reach."""
@@ -74,7 +76,11 @@ def reach(heard: Bool[np.ndarray, "T T"]) -> Reach:
         return Reach("full", "", None)
     if not heard.any():
         return Reach("none", "no loss is heard at any step: does dL/dy_t enter at step t?", None)
-    return _truncated(heard) or _part(heard) or _cuts(heard)
+    found = _truncated(heard) or _part(heard) or _cuts(heard)
+    if found.kind == "other" and T > 2 and not heard[:, 0].any():
+        rest = reach(heard[1:, 1:])
+        return rest._replace(says=f"{FIRST} and {rest.says}") if rest.kind != "other" else found
+    return found
 
 
 def _truncated(heard):
@@ -108,9 +114,7 @@ def _part(heard):
     said = []
     if steps.sum() < T and steps[-int(steps.sum()) :].all():
         k = int(steps.sum())
-        said.append(
-            "the first step is left out" if k == T - 1 > 1 else f"only the last {_count(k, 'step')} are reached"
-        )
+        said.append(FIRST if k == T - 1 > 1 else f"only the last {_count(k, 'step')} are reached")
         if k == 1:
             said[-1] = "only the last step is reached"
     elif steps.sum() < T and losses.argmax() >= steps.sum() and losses.all():
@@ -122,9 +126,11 @@ def _part(heard):
 
 
 def _losses(losses):
-    T, heard = len(losses), np.flatnonzero(losses) + 1
-    if list(heard) == [T]:
+    T, heard = len(losses), [int(t) + 1 for t in np.flatnonzero(losses)]
+    if heard == [T]:
         return "only the loss of the last step enters"
+    if len(heard) == 1:
+        return f"only the loss of step {heard[0]} enters"
     if losses[-len(heard) :].all():
         return f"only the losses of the last {len(heard)} steps enter"
     return f"only the losses of steps {', '.join(map(str, heard))} enter"

@@ -7,7 +7,7 @@ from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, Flow
 from rnnlib.clinic.xray.identify import Identity
 from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.parts import Fault
-from rnnlib.clinic.xray.squares import Reach
+from rnnlib.clinic.xray.squares import FIRST, Reach
 from rnnlib.clinic.xray.sums import Sum
 
 LOWER = ("h0", "b_", "dc", "dh")  # names that keep their case at the start of a sentence
@@ -43,11 +43,11 @@ def truncation(reach: Reach, T: int) -> list[Found]:
     """Say which steps the losses reach, if not all."""
     if not reach.says:
         return []
-    if reach.kind == "windows" and reach.window == 1:
-        return [(reach.says, "error_not_carried")]
+    keys = ["h0_dropped"] if reach.says.startswith(FIRST) else []
+    keys += ["error_not_carried"] if reach.kind == "windows" and reach.window == 1 else []
     if reach.kind == "columns" or (reach.says == "only the last step is reached" and T > 2):
         return [(f"{reach.says} (= for += in the sums?)", "overwritten_not_summed")]
-    return [(reach.says, "h0_dropped" if reach.says.startswith("the first step") else "")]
+    return [(reach.says, " ".join(keys))]
 
 
 def faults(flow: Flow, sums: dict[str, Sum]) -> list[Found]:
@@ -85,12 +85,15 @@ def factors(flow: Flow, sums: dict[str, Sum], T: int, B: int) -> list[Found]:
     """Say what is a multiple: everything, a step's own error, or single parameters."""
     own = flow.factor
     readout = {name: sums[name].factor for name in ("W_hy", "b_y") if name in sums}
-    together = own != 1 and readout and all(np.isclose(f, own, rtol=1e-4) for f in readout.values())
+    common = next(iter(readout.values()), 1.0)
+    together = own != 1 and any(np.isclose(own, k * common, rtol=1e-4) for k in (1, 2))
+    together = together and all(np.isclose(f, common, rtol=1e-4) for f in readout.values()) and common != 1
     said = []
     if together:
-        words, key = multiple(own, T, B)
+        words, key = multiple(common, T, B)
         said.append((f"every gradient is {words}", key))
-    elif own != 1:
+        own = own / common
+    if not np.isclose(own, 1, rtol=1e-4):
         words, key = multiple(own, T, B)
         twice = np.isclose(own, 2, rtol=1e-4)
         said.append(
@@ -192,6 +195,8 @@ def identity(found: Identity, T: int, B: int) -> list[Found]:
     said = [(found.mixes, "")] if found.mixes else []
     said += truncation(found.reach, T) + faults(found.flow, found.sums)
     said += factors(found.flow, found.sums, T, B) + pairings(found.sums)
+    if any(key == "overwritten_not_summed" for _, key in said):  # on a bias it is the same mistake
+        said = [(w, "overwritten_not_summed" if key == "bias_not_summed_over_time" else key) for w, key in said]
     return said or [("it is not right, in a way that has no name here", "")]
 
 
