@@ -10,6 +10,7 @@ from rnnlib.clinic.xray.parts import Fault, Part, explain
 from rnnlib.clinic.xray.reference import Run
 
 SLOPE, READOUT, CARRIED = "the slope", "the way from dL/dy to dL/dh", "what is carried"
+WEIGHT = "a step's own error"
 
 
 class Slope(NamedTuple):
@@ -122,6 +123,18 @@ def _slope(params, d_ys, own, candidates, R, h, tolerance):
     if found:
         name = found.chosen[1]
         return Slope(name, name == "1 − h²", found.factor, table), candidates[name], found.factor, found.faults
+    steps = [
+        explain(diagonal[t], [Part(SLOPE, {n: a[t] * own[t] for n, a in candidates.items()})], np.multiply, tolerance)
+        for t in np.flatnonzero(live)
+    ]
+    names = {step.chosen[0] if step else None for step in steps}
+    if len(names) == 1 and None not in names:
+        name = names.pop()
+        counts = ", ".join(f"{step.factor:.3g}" for step in steps)
+        fault = Fault(
+            WEIGHT, f"{counts} times at steps {', '.join(str(t + 1) for t in np.flatnonzero(live))}", "once each"
+        )
+        return Slope(name, name == "1 − h²", 1.0, table), candidates[name], 1.0, (fault,)
     phi = np.where(live[:, None, None], diagonal / np.where(own == 0, np.nan, own), 1 - h**2)
     points = table[np.linspace(0, len(table) - 1, 5).astype(int)]
     listed = ", ".join(f"{x:.2f} → {y:.3g}" for x, y in points)

@@ -103,7 +103,7 @@ class Pass:
             result = self.backward(params, *list(copies.values())[len(params) :])
         except Exception as error:
             line = traceback.extract_tb(error.__traceback__)[-1].line
-            at = f", at the line `{line}`" if line else ""
+            at = f", at the line `{line if len(line) < 90 else line[:87] + '...'}`" if line else ""
             raise Unreadable(f"It raised {type(error).__name__} {where}: {error}{at}.") from error
         for name, value in given.items():
             if any((a != b).any() for a, b in zip(leaves(value), leaves(copies[name]), strict=True)):

@@ -78,9 +78,10 @@ def html(squares: np.ndarray, scale: np.ndarray, message: str, title: str) -> st
         body.append(f'<tr><th scope="row" style="text-align:left;font-weight:normal">loss {t + 1}</th>{row}</tr>')
     head = "".join(f'<th scope="col" style="text-align:center;font-weight:normal">{s + 1}</th>' for s in range(T))
     meanings = " &nbsp; ".join(f"{mark} {escape(means)}" for mark, means in legend(squares).items())
-    mark = "✓" if set(np.unique(squares)) <= {"", "right"} and message.startswith("Right") else "✗"
+    cut = set(np.unique(squares)) <= {"", "right", "missing"} and message.endswith("The rest is right.")
+    mark = "✓" if message.startswith("Right") else SYMBOLS["missing"] if cut else "✗"
     return (
-        f'<table style="border-collapse:separate;border-spacing:2px"><caption style="text-align:left">{escape(title)}</caption>'
+        f'<table style="border-collapse:separate;border-spacing:2px"><caption style="text-align:left;white-space:nowrap">{escape(title)}</caption>'
         f'<thead><tr><th scope="col" style="text-align:left;font-weight:normal">at step</th>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table><p>{meanings}</p><p>{mark} {escape(message)}</p>"
     )

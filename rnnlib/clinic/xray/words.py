@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnlib.clinic.catalogue import CATALOGUE
-from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, Flow
+from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, WEIGHT, Flow
 from rnnlib.clinic.xray.identify import Identity
 from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.parts import Fault
@@ -64,6 +64,8 @@ def _fault(fault: Fault) -> Found:
         return f"the slope is {found} where {belongs} belongs", "tanh_slope_misplaced"
     if where == f"{SLOPE} of what is carried":
         return f"on what is carried the slope is {found} where {belongs} belongs", "tanh_slope_misplaced"
+    if where == WEIGHT:
+        return f"{WEIGHT} counts {found}", ""
     if where == READOUT:
         return f"an output's error goes back through {found} where {belongs} belongs", ""
     if where.startswith("what is carried along") and found == "nothing":
