@@ -10,7 +10,7 @@ from rnnlib.clinic.xray.parts import Fault, Part, explain
 from rnnlib.clinic.xray.reference import Run
 
 SLOPE, READOUT, CARRIED = "the slope", "the way from dL/dy to dL/dh", "what is carried"
-WEIGHT = "a step's own error"
+WEIGHT, UNKNOWN = "a step's own error", "another function of h"
 
 
 class Slope(NamedTuple):
@@ -95,19 +95,20 @@ def flow(params: ElmanParams, trace: Run, d_ys: np.ndarray, R: np.ndarray, toler
     own, candidates = d_ys @ params.W_hy.T, slopes(trace.a, trace.hs)
     slope, phi, factor, faults = _slope(params, d_ys, own, candidates, R, trace.hs[1:], tolerance)
     carried, more, same = _carried(params, candidates, phi, R, slope, tolerance)
-    if factor != 1 and abs(carried.factor - factor) < 10 * tolerance and carried.right:
-        slope, carried, factor = slope._replace(factor=factor, right=False), carried._replace(factor=1.0), 1.0
-        faults = (*faults, Fault(SLOPE, f"{slope.factor:.3g} (1 − h²)", "1 − h²"))
+    if factor != 1 and np.isclose(carried.factor, factor) and carried.says == "W_hh.T":  # the slope is that multiple
+        faults = (*faults, Fault(SLOPE, f"{factor:.3g} times {slope.says}", "1 − h²"))
+        carried, factor = carried._replace(factor=1.0, right=True, matrix=params.W_hh.T), 1.0
     if carried.factor != 1 and carried.says == "W_hh.T":
         more = (*more, Fault(CARRIED, f"{carried.factor:.3g} W_hh.T", "W_hh.T"))
     faults = tuple(f for f in (*faults, *more) if not (same and f.where == f"{SLOPE} of what is carried"))
     with np.errstate(all="ignore"):
         d_hs = R / phi.swapaxes(0, 1) if phi is not None and (phi != 0).all() else None
-    known = slope.says[:2] not in ("an", "no") and carried.says not in ("another matrix", "no one matrix")
+    known = slope.says not in (UNKNOWN, "not seen") and carried.says != "no one matrix"
     return Flow(faults, factor, slope, carried, d_hs, known)
 
 
 def _slope(params, d_ys, own, candidates, R, h, tolerance):
+    """What the diagonal says: the slope, as an array too, how often a step's own error counts, and faults."""
     T = len(own)
     diagonal = R[np.arange(T), :, np.arange(T)]  # (T, B, H)
     live = np.abs(diagonal).max((1, 2)) > 0
@@ -118,51 +119,56 @@ def _slope(params, d_ys, own, candidates, R, h, tolerance):
     parts = [Part(p.where, {name: array[live] for name, array in p.options.items()}) for p in parts]
     found = explain(diagonal[live], parts, np.multiply, tolerance)
     with np.errstate(all="ignore"):
-        seen = diagonal[live] / own[live]
-    table = np.column_stack([h[live].ravel(), seen.ravel()])[np.argsort(h[live].ravel())]
-    if found:
-        name = found.chosen[1]
-        return Slope(name, name == "1 − h²", found.factor, table), candidates[name], found.factor, found.faults
-    steps = [
-        explain(diagonal[t], [Part(SLOPE, {n: a[t] * own[t] for n, a in candidates.items()})], np.multiply, tolerance)
-        for t in np.flatnonzero(live)
-    ]
-    names = {step.chosen[0] if step else None for step in steps}
-    if len(names) == 1 and None not in names:
-        name = names.pop()
-        counts = ", ".join(f"{step.factor:.3g}" for step in steps)
-        fault = Fault(
-            WEIGHT, f"{counts} times at steps {', '.join(str(t + 1) for t in np.flatnonzero(live))}", "once each"
-        )
-        return Slope(name, name == "1 − h²", 1.0, table), candidates[name], 1.0, (fault,)
-    phi = np.where(live[:, None, None], diagonal / np.where(own == 0, np.nan, own), 1 - h**2)
+        seen = np.where(own == 0, np.nan, diagonal / own)
+    table = np.column_stack([h[live].ravel(), seen[live].ravel()])[np.argsort(h[live].ravel())]
+    name, factor, faults = (found.chosen[1], found.factor, found.faults) if found else (None, 1.0, ())
+    if not found:
+        name, faults = _weighted(diagonal, own, candidates, live, tolerance)
+    if name:
+        return Slope(name, name == "1 − h²", factor, table), candidates[name], factor, faults
     points = table[np.linspace(0, len(table) - 1, 5).astype(int)]
     listed = ", ".join(f"{x:.2f} → {y:.3g}" for x, y in points)
-    fault = Fault(SLOPE, f"another function of h ({listed}; more in .slope.table)", "1 − h²")
-    return Slope("another function of h", False, 1.0, table), phi, 1.0, (fault,)
+    fault = Fault(SLOPE, f"{UNKNOWN} ({listed}; more in .slope.table)", "1 − h²")
+    return Slope(UNKNOWN, False, 1.0, table), np.where(live[:, None, None], seen, 1 - h**2), 1.0, (fault,)
+
+
+def _weighted(diagonal, own, candidates, live, tolerance):
+    """A slope with which the step's own error counts differently at different steps; its name, if there is one, and the fault."""
+    steps = {}
+    for t in np.flatnonzero(live):
+        part = Part(SLOPE, {name: array[t] * own[t] for name, array in candidates.items()})
+        steps[t] = explain(diagonal[t], [part], np.multiply, tolerance)
+    names = {found.chosen[0] if found else None for found in steps.values()}
+    if len(names) > 1 or None in names:
+        return None, ()
+    counts = ", ".join(f"{found.factor:.3g}" for found in steps.values())
+    return names.pop(), (Fault(WEIGHT, f"{counts} times at steps {', '.join(str(t + 1) for t in steps)}", "once"),)
+
+
+def neighbours(R: Float[np.ndarray, "T B T P"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return t, b and s of all squares below the diagonal that are heard at step s and at the step after it."""
+    t, b, s = (i.ravel() for i in np.indices(R.shape[:3]))
+    heard = np.abs(R).max(-1) > 0
+    t, b, s = t[s < t], b[s < t], s[s < t]
+    both = heard[t, b, s] & heard[t, b, s + 1]
+    return t[both], b[both], s[both]
 
 
 def _carried(params, candidates, phi, R, slope, tolerance):
-    """What stands between neighbours: the faults, and whether the slope on what is carried is the diagonal's."""
-    t, b, s = (i.ravel() for i in np.indices(R.shape[:3]))
-    size = np.abs(R).max(-1)
-    pairs = (s < t) & (size[t, b, s] > 0)
-    pairs[pairs] &= size[t[pairs], b[pairs], s[pairs] + 1] > 0
-    t, b, s = t[pairs], b[pairs], s[pairs]
+    """What stands between neighbours: faults, and whether the slope on what is carried is the diagonal's."""
+    t, b, s = neighbours(R)
     if not len(t):
-        return Carried("nothing", R.shape[0] == 1, 1.0, None), (), True
-    here, options = {name: array[s, b] for name, array in candidates.items()}, _carriers(params, R, phi, t, b, s)
-    if slope.says == "another function of h":
-        here |= {"the same": phi[s, b]}
-    parts = [Part(f"{SLOPE} of what is carried", here), Part(CARRIED, options)]
+        return Carried("nothing", len(R) == 1, 1.0, None), (), True
+    here = {name: array[s, b] for name, array in candidates.items()}
+    here |= {UNKNOWN: phi[s, b]} if slope.says == UNKNOWN else {}
+    parts = [Part(f"{SLOPE} of what is carried", here), Part(CARRIED, _carriers(params, R, phi, t, b, s))]
     found = explain(R[t, b, s], parts, np.multiply, tolerance)
     if found:
-        same = found.chosen[0] in (slope.says, "the same")
-        name = found.chosen[1]
-        matrix = {"W_hh.T": params.W_hh.T, "W_hh": params.W_hh}.get(name)
+        name, matrix = found.chosen[1], {"W_hh.T": params.W_hh.T, "W_hh": params.W_hh}.get(found.chosen[1])
         matrix = None if matrix is None else found.factor * matrix
-        return Carried(name, name == "W_hh.T" and found.factor == 1, found.factor, matrix), found.faults, same
-    for steps in (phi[s, b] if phi is not None else here["1 − h²"], here["1 − h²"], here["1 (no slope)"]):
+        right = name == "W_hh.T" and found.factor == 1
+        return Carried(name, right, found.factor, matrix), found.faults, found.chosen[0] == slope.says
+    for steps in (here["1 − h²"] if phi is None else phi[s, b], here["1 − h²"], here["1 (no slope)"]):
         matrix = _least_squares(R[t, b, s + 1], R[t, b, s] / np.where(steps == 0, np.nan, steps), tolerance)
         if matrix is not None:
             return Carried("another matrix", False, 1.0, matrix), (Fault(CARRIED, "another matrix", "W_hh.T"),), True

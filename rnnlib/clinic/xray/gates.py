@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnlib.cells import LSTMParams
 from rnnlib.clinic.xray import formulas
-from rnnlib.clinic.xray.elman import CARRIED, READOUT, Carried, Flow
+from rnnlib.clinic.xray.elman import CARRIED, READOUT, Carried, Flow, neighbours
 from rnnlib.clinic.xray.parts import Fault, Part, explain
 from rnnlib.clinic.xray.probe import blocks
 from rnnlib.clinic.xray.reference import Run
@@ -22,7 +22,8 @@ NAMES = {
     "z": "the update gate",
     "n": "the candidate",
 }
-ORDER = "the gates' order in the gradients"
+WHAT_GATES_SEND = {letter: f"what {name} sends back to h" for letter, name in NAMES.items()}
+ORDER, ALONG_H, ALONG_C = "the gates' order in the gradients", "what is carried along h", "what is carried along c"
 
 
 def flow(params: Any, trace: Run, d_ys: np.ndarray, R: np.ndarray, tolerance: float) -> Flow:
@@ -39,9 +40,8 @@ def flow(params: Any, trace: Run, d_ys: np.ndarray, R: np.ndarray, tolerance: fl
         The `Flow`.
     """
     T, gates = len(d_ys), blocks(params, R)
-    own = {"W_hy.T": d_ys @ params.W_hy.T} | (
-        {"W_hy": d_ys @ params.W_hy} if params.b_y.size == R.shape[-1] // len(gates) else {}
-    )
+    own = {"W_hy.T": d_ys @ params.W_hy.T}
+    own |= {"W_hy": d_ys @ params.W_hy} if own["W_hy.T"].shape == d_ys.shape else {}
     rules = (formulas.lstm if isinstance(params, LSTMParams) else formulas.gru)(params, trace)
     diagonal = {letter: block[np.arange(T), :, np.arange(T)] for letter, block in gates.items()}
     live = np.abs(np.stack(list(diagonal.values()))).max((0, 2, 3)) > 0
@@ -115,18 +115,14 @@ def _merged(wrong):
 
 
 def _carried(params, trace, gates, derivative, rules, found, tolerance):
-    size = np.abs(np.stack(list(gates.values()))).max((0, -1))  # (T, B, T)
-    t, b, s = (i.ravel() for i in np.indices(size.shape))
-    pairs = (s < t) & (size[t, b, s] > 0)
-    pairs[pairs] &= size[t[pairs], b[pairs], s[pairs] + 1] > 0
-    t, b, s = t[pairs], b[pairs], s[pairs]
+    t, b, s = neighbours(np.concatenate(list(gates.values()), axis=-1))
     if not len(t):
-        return Carried("nothing", len(size) == 1, 1.0, None), [], True
-    pairs = _lstm_carried if isinstance(params, LSTMParams) else _gru_carried
+        return Carried("nothing", len(trace.kept) == 1, 1.0, None), [], True
+    read = _lstm_carried if isinstance(params, LSTMParams) else _gru_carried
     after = {letter: block[t, b, s + 1] for letter, block in gates.items()}
     here = {letter: block[t, b, s] for letter, block in gates.items()}
     with np.errstate(all="ignore"):
-        return pairs(params, trace, here, after, derivative, rules, found, (b, s), tolerance)
+        return read(params, trace, here, after, derivative, rules, found, (b, s), tolerance)
 
 
 def _lstm_carried(params, trace, here, after, derivative, rules, found, at, tolerance):
@@ -139,10 +135,10 @@ def _lstm_carried(params, trace, here, after, derivative, rules, found, at, tole
     i, f = (np.stack([kept[k] for kept in trace.kept]) for k in (0, 1))
     options = {"f_{t+1} dc_{t+1}": f[s + 1, b], "f_t dc_{t+1}": f[s, b], "dc_{t+1}": np.ones_like(d_c)}
     options |= {"i_{t+1} dc_{t+1}": i[s + 1, b], "(1 − f_{t+1}) dc_{t+1}": 1 - f[s + 1, b]}
-    part = Part("what is carried along c", {name: d_c_after * array for name, array in options.items()})
+    part = Part(ALONG_C, {name: d_c_after * array for name, array in options.items()})
     faults, known = _term(along_c, part, np.abs(d_c).max(), tolerance)
     terms = _through(params, after)
-    more, right, also = _terms(d_h, terms, np.abs(d_h).max(), np.abs(d_c).max() * tolerance, tolerance)
+    more, right, also = _terms(d_h, terms, np.abs(d_c).max() * tolerance, tolerance)
     return Carried(right, right == "W_hh.T" and not faults, 1.0, None), [*faults, *more], known and also
 
 
@@ -152,11 +148,11 @@ def _gru_carried(params, trace, here, after, derivative, rules, found, at, toler
     d_h, d_h_after = (x["n"] / derivative["n"][k, b] for k, x in ((s, here), (s + 1, after)))
     r, z = (np.stack([kept[k] for kept in trace.kept])[s + 1, b] for k in (0, 1))
     direct = {"z dh_{t+1}": z * d_h_after, "nothing": 0 * d_h, "(1 − z) dh_{t+1}": (1 - z) * d_h_after}
-    terms = [Part("what is carried along h itself", direct | {"dh_{t+1}": d_h_after})]
+    terms = [Part(f"{ALONG_H} itself", direct | {"dh_{t+1}": d_h_after})]
     through = _through(params, after | {"n": r * after["n"]})
     W_n = blocks(params, params.W_hh)["n"]
     through[-1].options["δ_n W_n.T without r"] = after["n"] @ W_n.T
-    more, right, known = _terms(d_h, [*terms, *through], np.abs(d_h).max(), 0.0, tolerance)
+    more, right, known = _terms(d_h, [*terms, *through], 0.0, tolerance)
     return Carried(right, right == "W_hh.T", 1.0, None), more, known
 
 
@@ -168,7 +164,7 @@ def _through(params, after):
         error = after[letter]
         right = f"(r δ_n) W_{letter}.T" if letter == "n" else f"δ_{letter} W_{letter}.T"
         options = {right: error @ W.T, "nothing": 0 * error, f"δ_{letter} W_{letter}": error @ W}
-        terms.append(Part(f"what {NAMES[letter]} sends back to h", options))
+        terms.append(Part(WHAT_GATES_SEND[letter], options))
     return terms
 
 
@@ -184,31 +180,25 @@ def _term(observed, part, size, tolerance):
     return [*found.faults, *(scaled if not found.faults else [])], True
 
 
-def _terms(observed, terms, size, floor, tolerance):
+def _terms(observed, terms, floor, tolerance):
     """The sum of what the gates send back: faults, what it is in a word, and whether it is known."""
+    nothing, other = (
+        Fault(ALONG_H, found, "what the gates send back through W_hh.T") for found in ("nothing", "something else")
+    )
     if not np.abs(observed).max() > floor:
-        return [Fault("what is carried along h", "nothing", "what the gates send back through W_hh.T")], "nothing", True
+        return [nothing], "nothing", True
     found = explain(observed, terms, np.add, 10 * tolerance)
     if found is None:
-        return (
-            [Fault("what is carried along h", "something else", "what the gates send back through W_hh.T")],
-            "no one matrix",
-            False,
-        )
-    names = [fault.found for fault in found.faults if fault.where.startswith("what the")]
-    gates = [term for term in terms if term.where.startswith("what the")]
-    if len(names) == len(gates) and all(name.startswith("δ_") and name[-1] != "T" for name in names):
-        rest = [fault for fault in found.faults if not fault.where.startswith("what the")]
-        return [Fault(CARRIED, "W_hh", "W_hh.T"), *rest], "W_hh", True
-    if len(names) == len(gates) and set(names) == {"nothing"}:
-        rest = [fault for fault in found.faults if not fault.where.startswith("what the")]
-        return (
-            [Fault("what is carried along h", "nothing", "what the gates send back through W_hh.T"), *rest],
-            "nothing",
-            True,
-        )
-    scaled = [] if found.factor == 1 else [Fault(CARRIED, f"{found.factor:.3g} W_hh.T", "W_hh.T")]
-    return [*found.faults, *scaled], "W_hh.T" if not found.faults else "parts of W_hh.T", True
+        return [other], "no one matrix", False
+    gates = [fault for fault in found.faults if fault.where in WHAT_GATES_SEND.values()]
+    rest = [fault for fault in found.faults if fault not in gates]
+    rest += [] if found.factor == 1 else [Fault(CARRIED, f"{found.factor:.3g} W_hh.T", "W_hh.T")]
+    if len(gates) == sum(term.where in WHAT_GATES_SEND.values() for term in terms):  # in all of them alike?
+        if all(fault.found == "nothing" for fault in gates):
+            return [nothing, *rest], "nothing", True
+        if all(fault.found == fault.belongs.removesuffix(".T").replace("(r δ_n)", "δ_n") for fault in gates):
+            return [Fault(CARRIED, "W_hh", "W_hh.T"), *rest], "W_hh", True
+    return [*gates, *rest], "parts of W_hh.T" if gates else "W_hh.T", True
 
 
 def _path(parts, explanation):

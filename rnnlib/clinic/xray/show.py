@@ -80,11 +80,11 @@ def html(squares: np.ndarray, scale: np.ndarray, message: str, title: str) -> st
     meanings = " &nbsp; ".join(f"{mark} {escape(means)}" for mark, means in legend(squares).items())
     cut = set(np.unique(squares)) <= {"", "right", "missing"} and message.endswith("The rest is right.")
     mark = "✓" if message.startswith("Right") else SYMBOLS["missing"] if cut else "✗"
-    return (
-        f'<table style="border-collapse:separate;border-spacing:2px"><caption style="text-align:left;white-space:nowrap">{escape(title)}</caption>'
-        f'<thead><tr><th scope="col" style="text-align:left;font-weight:normal">at step</th>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table><p>{meanings}</p><p>{mark} {escape(message)}</p>"
-    )
+    caption = f'<caption style="text-align:left;white-space:nowrap">{escape(title)}</caption>'
+    corner = '<th scope="col" style="text-align:left;font-weight:normal">at step</th>'
+    table = f"{caption}<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+    style = "border-collapse:separate;border-spacing:2px"
+    return f'<table style="{style}">{table}</table><p>{meanings}</p><p>{mark} {escape(message)}</p>'
 
 
 def _cell(square, scale):

@@ -166,7 +166,7 @@ def first_state(
         By name, "h0", or "h0.h" and "h0.c", the options for `identify`.
     """
     error = errors_of(params, trace, rows)["W_hh"][:, 0]  # (N, B, P), of step 1
-    through, H = error @ params.W_hh.T, params.W_hh.shape[0]
+    through = error @ params.W_hh.T
     names = [name for name in right if name.startswith("h0")]
     whole = {names[0]: [(0, "", "", through)], **{name: [] for name in names[1:]}}
     if isinstance(params, LSTMParams):
@@ -175,41 +175,36 @@ def first_state(
     elif isinstance(params, GRUParams):
         _, z, n, _ = (np.asarray(kept) for kept in trace.kept[0])
         whole["h0"] = [(0, "", "", z * blocks(params, rows[:, 0])["n"] / ((1 - z) * (1 - n * n)) + through)]
-    elif error.shape[-1] == H:
-        later = errors_of(params, trace, rows)["W_hh"].sum(1)
-        way = flow.carried.says
-        whole["h0"] += [
-            (way != "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ params.W_hh),
-            (
-                "together" not in way,
-                "has the errors of all steps where that of the first belongs",
-                "",
-                later @ params.W_hh.T,
-            ),
-            ("together" not in way, "has the errors of all steps, and W_hh", "", later @ params.W_hh),
-            (1, "is δ_1, without W_hh.T", "", error),
-        ]
-        if flow.carried.matrix is not None:
-            whole["h0"].append((0, "", "", error @ flow.carried.matrix))
-        whole["h0"] = [
-            (faults, says if faults else "", key if faults else "", array) for faults, says, key, array in whole["h0"]
-        ]
-        if flow.d_hs is not None:
-            d_h = spread(flow.d_hs)[:, 0]
-            whole["h0"].append((1, "is dL/dh_1, a step too early", "", d_h))
-            if "before its slope" in way:
-                whole["h0"] += [(0, "", "", d_h @ params.W_hh.T), (0, "", "", d_h @ params.W_hh)]
-            if "whole error" in way:
-                whole["h0"].append((0, "", "", d_h + error @ params.W_hh.T))
+    else:
+        whole["h0"] += _elman_first_state(params, error, errors_of(params, trace, rows)["W_hh"].sum(1), flow)
     listed = {}
     for name, choices in whole.items():
         key = "dh0_not_summed_over_batch"
         listed[name] = [(faults, says, tag, array.sum(1)) for faults, says, tag, array in choices]
         if error.shape[1] > 1:
             listed[name] += [
-                (f + 1, f"{says} and of the {who} sequence alone".removeprefix(" and "), tag or key, array[:, b])
+                (f + 1, f"{says} and has the {who} sequence alone".removeprefix(" and "), tag or key, array[:, b])
                 for f, says, tag, array in choices
                 for who, b in (("first", 0), ("last", -1))
             ]
         listed[name].append((0, "", "", right[name]))
     return listed
+
+
+def _elman_first_state(params, error, later, flow):
+    """What may stand for δ_1 W_hh.T: right after a wrong way too, and the wrong way's own last stride."""
+    W, way = params.W_hh, flow.carried.says
+    strides = [
+        (way == "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ W),
+        ("together" in way, "has the errors of all steps where that of the first belongs", "", later @ W.T),
+        ("together" in way, "has the errors of all steps, and W_hh where W_hh.T belongs", "", later @ W),
+        (False, "is δ_1, without W_hh.T", "", error),
+    ]
+    if flow.carried.matrix is not None:
+        strides.append((True, "", "", error @ flow.carried.matrix))
+    if flow.d_hs is not None:
+        d_h = spread(flow.d_hs)[:, 0]
+        strides.append((False, "is dL/dh_1, a step too early", "", d_h))
+        strides += [("before its slope" in way, "leaves out the slope", "", d_h @ M) for M in (W.T, W)]
+        strides.append(("whole error" in way, "has dL/dh_1 added", "", d_h + error @ W.T))
+    return [(0, "", "", array) if follows else (1, says, key, array) for follows, says, key, array in strides]

@@ -85,32 +85,22 @@ def _fault(fault: Fault) -> Found:
 
 def factors(flow: Flow, sums: dict[str, Sum], T: int, B: int) -> list[Found]:
     """Say what is a multiple: everything, a step's own error, or single parameters."""
-    own = flow.factor
-    readout = {name: sums[name].factor for name in ("W_hy", "b_y") if name in sums}
-    common = next(iter(readout.values()), 1.0)
-    together = own != 1 and any(np.isclose(own, k * common, rtol=1e-4) for k in (1, 2))
-    together = together and all(np.isclose(f, common, rtol=1e-4) for f in readout.values()) and common != 1
-    said = []
+    own, readout, said = flow.factor, [sums[name].factor for name in ("W_hy", "b_y") if name in sums], []
+    common = readout[0] if readout and np.allclose(readout, readout[0], rtol=1e-4) else 1.0
+    together = 1 not in (own, common) and np.isclose(own / common, (1, 2), rtol=1e-4).any()
     if together:
         words, key = multiple(common, T, B)
-        said.append((f"every gradient is {words}", key))
-        own = own / common
-    if not np.isclose(own, 1, rtol=1e-4):
+        said, own = [(f"every gradient is {words}", key)], own / common
+    if np.isclose(own, 2, rtol=1e-4):
+        said.append(("a step's own error counts twice", "output_error_twice"))
+    elif not np.isclose(own, 1, rtol=1e-4):
         words, key = multiple(own, T, B)
-        twice = np.isclose(own, 2, rtol=1e-4)
-        said.append(
-            ("a step's own error counts twice", "output_error_twice")
-            if twice
-            else (f"a step's own error is {words}", key)
-        )
+        said.append((f"a step's own error is {words}", key))
     alone = {}
     for name, s in sums.items():
-        if s.factor not in (0.0, 1.0) and np.isfinite(s.factor) and not (together and name in readout):
+        if s.factor not in (0.0, 1.0) and np.isfinite(s.factor) and not (together and name in ("W_hy", "b_y")):
             alone.setdefault(multiple(s.factor, T, B), []).append(name)
-    said += [
-        (f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words}", key) for (words, key), names in alone.items()
-    ]
-    return said
+    return said + [(f"{listed(n)} {'is' if len(n) == 1 else 'are'} {words}", key) for (words, key), n in alone.items()]
 
 
 def multiple(factor: float, T: int, B: int) -> Found:
@@ -128,26 +118,19 @@ def multiple(factor: float, T: int, B: int) -> Found:
         >>> multiple(1 / 6, 6, 2)
         ('1/6 of the right one (a mean over the T = 6 steps where the sum belongs)', 'mean_over_time')
     """
-    known = {
-        -1.0: ("the right one with the other sign", "wrong_sign"),
-        1 / T: (f"1/{T} of the right one (a mean over the T = {T} steps where the sum belongs)", "mean_over_time"),
-        1 / B: (f"1/{B} of the right one (a mean over the B = {B} sequences where the sum belongs)", "mean_over_batch"),
-        1 / (T * B): (
-            f"1/{T * B} of the right one (a mean over time and batch where the sum belongs)",
-            "mean_over_time mean_over_batch",
-        ),
-        -1 / T: (f"−1/{T} of the right one (a mean over time, with the other sign)", "wrong_sign mean_over_time"),
-        -1 / B: (f"−1/{B} of the right one (a mean over the batch, with the other sign)", "wrong_sign mean_over_batch"),
+    where, known = "where the sum belongs", {-1.0: ("the right one with the other sign", "wrong_sign")}
+    means = {
+        T: (f"a mean over the T = {T} steps", "mean_over_time"),
+        B: (f"a mean over the B = {B} sequences", "mean_over_batch"),
+        T * B: ("a mean over time and batch", "mean_over_time mean_over_batch"),
     }
-    if T == B > 1 and np.isclose(factor, 1 / T, rtol=1e-4):
-        return (
-            f"1/{T} of the right one (a mean over time or over the batch: here T = B)",
-            "mean_over_time mean_over_batch",
-        )
-    return next(
-        (said for value, said in known.items() if np.isclose(factor, value, rtol=1e-4)),
-        (f"{factor:.3g} times the right one", ""),
-    )
+    if T == B:
+        means[T] = ("a mean over time or over the batch: here T = B", "mean_over_time mean_over_batch")
+    for n, (words, key) in means.items():
+        known[1 / n] = (f"1/{n} of the right one ({words} {where})", key)
+        known[-1 / n] = (f"−1/{n} of the right one ({words} {where}, and the other sign)", f"wrong_sign {key}")
+    close = (said for value, said in known.items() if value != 1 and np.isclose(factor, value, rtol=1e-4))
+    return next(close, (f"{factor:.3g} times the right one", ""))
 
 
 def pairings(sums: dict[str, Sum]) -> list[Found]:
