@@ -154,6 +154,7 @@ def _others(subject) -> Iterator[Net]:
         for length in range(1, T):
             chunks = tuple(t // length * length for t in range(T))
             says = f"its state is set back to {where} every {_steps(length)}"
+            says += ": is time taken for the batch?" if length == 1 else ""
             yield given._replace(says=says, start=start, since=chunks)
         for window in range(1, T):
             windows = tuple(max(0, t - window + 1) for t in range(T))

@@ -82,6 +82,8 @@ def identify(
     judged, _ = squares.compare(rows, right_rows, *margin)
     reach = squares.reach(np.isin(judged, ["right", "scaled", "wrong", "future"]))
     flow, mixes = _flow(net, trace, subject, rows, margin), _mixing(rows, margin)
+    if flow.slope and (flow.slope.table[:, 1] == 0).any():  # what is missing is what the slope shuts off
+        reach = Reach("full", "", None)
     if mixes and not flow.explained:
         flow = flow._replace(faults=())
     return Identity(reach, flow, mixes, _sums(net, trace, subject, single, right, rows, flow, mispaired, margin))

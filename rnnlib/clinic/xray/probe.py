@@ -102,9 +102,7 @@ class Pass:
         try:
             result = self.backward(params, *list(copies.values())[len(params) :])
         except Exception as error:
-            line = traceback.extract_tb(error.__traceback__)[-1].line
-            at = f", at the line `{line if len(line) < 90 else line[:87] + '...'}`" if line else ""
-            raise Unreadable(f"It raised {type(error).__name__} {where}: {error}{at}.") from error
+            raise Unreadable(f"It raised {type(error).__name__} {where}: {error}{_line(error)}.") from error
         for name, value in given.items():
             if any((a != b).any() for a, b in zip(leaves(value), leaves(copies[name]), strict=True)):
                 self.changes.add(name)
@@ -146,6 +144,15 @@ class Pass:
             at = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
             raise Unreadable(f"{name} must be finite {where}, got {array[~np.isfinite(array)][0]} at {name}[{at}].")
         return array
+
+
+def _line(error):
+    """The last line of the pass's own file that the error came through."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call
+    lines = [frame.line for frame in frames if frame.filename == frames[0].filename and frame.line]
+    if not lines:
+        return ""
+    return f", at the line `{lines[-1] if len(lines[-1]) < 90 else lines[-1][:87] + '...'}`"
 
 
 def _takes_state(backward):

@@ -21,7 +21,7 @@ class Run(NamedTuple):
     a: Float[np.ndarray, "T B P"]  # pre-activations
 
     @property
-    def hs(self) -> Float[np.ndarray, "T+1 B H"]:
+    def hs(self) -> Float[np.ndarray, "states B H"]:
         """What the readout and the recurrence see: h_0 ... h_T."""
         return np.stack([state[0] for state in self.states])
 

@@ -39,14 +39,14 @@ def compare(
         if s > t:
             squares[t, s] = "future" if np.abs(got).max() > tolerance * size + floor else ""
             continue
-        squares[t, s], scale[t, s] = _judge(got, want, tolerance * size + floor, tolerance)
+        squares[t, s], scale[t, s] = _judge(got, want, tolerance * size + floor, floor, tolerance)
     return squares, scale
 
 
-def _judge(got, want, margin, tolerance):
+def _judge(got, want, margin, floor, tolerance):
     if np.abs(got - want).max() <= margin:
         return "right", 1.0
-    if np.abs(got).max() <= margin:
+    if np.abs(got).max() <= floor:  # not only small beside the right one
         return "missing", 0.0
     factor = float((got * want).sum() / ((want * want).sum() or 1.0))
     if np.abs(got - factor * want).max() <= margin * max(1.0, abs(factor)) + 10 * tolerance * np.abs(got).max():
@@ -80,6 +80,9 @@ def reach(heard: Bool[np.ndarray, "T T"]) -> Reach:
     if found.kind == "other" and T > 2 and not heard[:, 0].any():
         rest = reach(heard[1:, 1:])
         return rest._replace(says=f"{FIRST} and {rest.says}") if rest.kind != "other" else found
+    if found.kind == "other" and T > 2 and not heard[-1].any():
+        rest = reach(heard[:-1, :-1])
+        return rest._replace(says=f"the last loss is left out and {rest.says}") if rest.kind != "other" else found
     return found
 
 

@@ -1,6 +1,6 @@
 """How steps, sequences and losses are summed up: for each parameter, what it was paired with, and what was left of the sum."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ class Sum(NamedTuple):
 Option = tuple[int, str, str, np.ndarray]  # how many faults, in words, key, (N, ...)
 
 
-def identify(observed: np.ndarray, options: Iterator[Option], name: str, tolerance: float, floor: float) -> Sum:
+def identify(observed: np.ndarray, options: Iterable[Option], name: str, tolerance: float, floor: float) -> Sum:
     """Name the sum that a gradient is.
 
     Args:
@@ -62,7 +62,7 @@ def errors_of(params: Any, trace: Run, rows: Float[np.ndarray, "N T B P"]) -> di
     return {"W_xh": rows, "b_h": rows, "b_n": inner, "W_hh": np.concatenate([parts["r"], parts["z"], inner], axis=-1)}
 
 
-def weights(xs: np.ndarray, hs: Float[np.ndarray, "T+1 B H"]) -> dict[str, list[tuple[int, str, str, np.ndarray]]]:
+def weights(xs: np.ndarray, hs: Float[np.ndarray, "states B H"]) -> dict[str, list[tuple[int, str, str, np.ndarray]]]:
     """List, by parameter, what its errors may be paired with: faults, words, key, (T, B, n)."""
     before, after, ones = hs[:-1], hs[1:], np.ones((*hs[1:].shape[:2], 1))
 
@@ -198,7 +198,7 @@ def _elman_first_state(params, error, later, flow):
         (way == "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ W),
         ("together" in way, "has the errors of all steps where that of the first belongs", "", later @ W.T),
         ("together" in way, "has the errors of all steps, and W_hh where W_hh.T belongs", "", later @ W),
-        (False, "is δ_1, without W_hh.T", "", error),
+        (way == "no matrix", "is δ_1, without W_hh.T", "", error),
     ]
     if flow.carried.matrix is not None:
         strides.append((True, "", "", error @ flow.carried.matrix))

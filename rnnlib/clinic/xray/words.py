@@ -125,7 +125,7 @@ def multiple(factor: float, T: int, B: int) -> Found:
         T * B: ("a mean over time and batch", "mean_over_time mean_over_batch"),
     }
     if T == B:
-        means[T] = ("a mean over time or over the batch: here T = B", "mean_over_time mean_over_batch")
+        means[T] = (f"a mean over time or over the batch, T = B = {T},", "mean_over_time mean_over_batch")
     for n, (words, key) in means.items():
         known[1 / n] = (f"1/{n} of the right one ({words} {where})", key)
         known[-1 / n] = (f"−1/{n} of the right one ({words} {where}, and the other sign)", f"wrong_sign {key}")
