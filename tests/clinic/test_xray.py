@@ -562,7 +562,10 @@ BEHAVIOUR = {
     "Without any loss it still gives 0.1 times the parameters.": lambda: elman(
         post=lambda g, p: ElmanParams(*(x + 0.1 * w for x, w in zip(g, p, strict=True)))
     ),
-    "It is not linear in d_ys: does it change weights as it goes?": lambda: updates_as_it_goes,
+    "It is not linear in d_ys: is something cut, or are weights updated, on the way back?": lambda: updates_as_it_goes,
+    "Large gradients are cut, W_hh alone, entry by entry to ±5; what is said here was read off smaller ones.": lambda: (
+        elman(post=lambda g, p: g._replace(W_hh=np.clip(g.W_hh, -5, 5)))
+    ),
     "It writes into its arguments: params.W_hh, xs.": lambda: writes,
     "Called again with the same arguments it adds to the gradients of the call before: the arrays are not zeroed in "
     "between.": Accumulates,
@@ -586,6 +589,31 @@ def test_clipping_does_not_hide_a_mistake():
     assert x.names == ("W_hh_not_transposed",)
     assert x.message.endswith("Between steps it multiplies by W_hh where W_hh.T belongs.")
     assert not x.manners.linear
+
+
+def test_an_error_cut_on_its_way_back_is_not_called_clipping():
+    x = shown(elman(back=lambda p: _Cut(p.W_hh.T)))
+    assert x.message.startswith("It is not linear in d_ys: is something cut")
+    assert x.right is False
+
+
+def test_losses_that_do_not_add_up():
+    largest = lambda p, xs, d: right(p, xs, d * (np.abs(d) == np.abs(d).max()))  # noqa: E731
+    says = "All losses at once give another gradient than one by one, added up."
+    assert says in shown(largest).message
+    assert "It is not linear in d_ys" in shown(lambda p, xs, d: right(p, xs, d * (d > 0))).message
+
+
+class _Cut:
+    """A matrix whose products are cut to ±0.1."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def __rmatmul__(self, left):
+        return np.clip(left @ self.matrix, -0.1, 0.1)
 
 
 def test_what_changes_from_call_to_call():

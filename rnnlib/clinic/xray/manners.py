@@ -7,7 +7,7 @@ import numpy as np
 from rnnlib.clinic.xray.probe import Pass, Unreadable
 from rnnlib.clinic.xray.reference import gradients, leaves, like, run
 
-SMALL, LARGE = 1e-6, 1e6  # times dL/dy: where nothing is clipped, and where everything is
+SMALL, LARGE = -1e-6, 1e6  # times dL/dy: where nothing is clipped, with the other sign, and where everything is
 Arrays = dict[str, np.ndarray]
 
 
@@ -23,6 +23,7 @@ class Manners(NamedTuple):
     scale: float  # of dL/dy, at which it can be read
     noise: float  # relative rounding error of its answers
     offset: Arrays  # the gradient without any loss
+    whole: Arrays  # that of all losses at once, without it
     batch: int  # B
 
     @property
@@ -37,7 +38,7 @@ class Manners(NamedTuple):
 
 
 def observe(ask: Pass) -> Manners:
-    """Ask for the same losses again, for none, for a millionth and for a million times them.
+    """Ask for the same losses again, for none, for minus a millionth and for a million times them.
 
     Args:
         ask: the pass.
@@ -54,7 +55,7 @@ def observe(ask: Pass) -> Manners:
     notes, extremes = [], {}
     for times, what in {
         0.0: "d_ys all zero",
-        SMALL: "d_ys a millionth",
+        SMALL: "d_ys minus a millionth of it",
         LARGE: "d_ys a million times as large",
     }.items():
         try:
@@ -66,11 +67,11 @@ def observe(ask: Pass) -> Manners:
     first = {name: first[name] - zero[name] for name in first}
     small = {name: (g - zero[name]) / SMALL for name, g in extremes.get(SMALL, {}).items()} or first
     large = {name: (g - zero[name]) / LARGE for name, g in extremes.get(LARGE, {}).items()} or first
-    noise = _apart(small, first)
+    noise = apart(small, first)
     linear, clipped = noise < 1e-3, ""
-    if linear and _apart(large, small) < 1e-3:
+    if linear and apart(large, small) < 1e-3:
         pass
-    elif _apart({name: g * SMALL for name, g in small.items()}, first) < 1e-3:
+    elif apart({name: g * abs(SMALL) for name, g in small.items()}, first) < 1e-3:
         clipped = "to one length, whatever d_ys is"
     else:
         clipped = _clipping({name: g * LARGE for name, g in large.items()}, small)
@@ -82,17 +83,18 @@ def observe(ask: Pass) -> Manners:
         repeat=repeat,
         changes=tuple(sorted(ask.changes)),
         notes=tuple(notes),
-        scale=1.0 if linear else SMALL,
+        scale=1.0 if linear else abs(SMALL),
         noise=noise if linear else 1e-7,  # what is not linear is read to first order
         offset=zero,
+        whole=first,
         batch=d_ys.shape[1],
     )
 
 
 def _repeat(ask, first, again):
-    if _apart(again, first) < 1e-4:
+    if apart(again, first) < 1e-4:
         return ""
-    if _apart(again, {name: 2 * g for name, g in first.items()}) < 1e-4:
+    if apart(again, {name: 2 * g for name, g in first.items()}) < 1e-4:
         ask.accumulates, ask.before = True, again
         return "adds to the gradients of the call before: the arrays are not zeroed in between"
     params, xs, d_ys, state = ask.subject
@@ -101,27 +103,30 @@ def _repeat(ask, first, again):
             continue
         end = like(params.h0, run(params, xs, start).states[-1])
         right, after = (gradients(params, xs, d_ys[None], s)["W_hy"][0] for s in (start, end))
-        if _apart({"": first.get("W_hy")}, {"": right}) < 1e-4 and _apart({"": again.get("W_hy")}, {"": after}) < 1e-4:
+        if apart({"": first.get("W_hy")}, {"": right}) < 1e-4 and apart({"": again.get("W_hy")}, {"": after}) < 1e-4:
             return "starts where the call before ended: it keeps its state from call to call"
     return "gives another gradient: is something drawn at random, or kept from call to call?"
 
 
 def _clipping(large, small):
-    """What bounds a gradient that should have been huge: an entry, all of it together, or an array by itself."""
+    """What bounds a gradient that should have been huge: an entry, all of it together, or an array by itself; empty if nothing plain."""
     cut = [name for name in large if np.abs(large[name]).max() < 0.5 * LARGE * np.abs(small[name]).max()]
     if not cut:
         return ""
+    which = "" if len(cut) == len(large) else f"{', '.join(cut)} alone, "
     value = max(np.abs(large[name]).max() for name in cut)
-    inside = all(np.isclose(np.abs(large[name])[small[name] != 0], value, rtol=1e-3).all() for name in cut)
-    if inside:
-        return f"entry by entry to ±{value:.3g}"
-    norms = {name: np.linalg.norm(large[name]) for name in cut}
-    shrunk = [norms[name] / np.linalg.norm(small[name]) for name in cut]
-    if np.allclose(shrunk, shrunk[0], rtol=1e-3):
+    if all(np.isclose(np.abs(large[name])[small[name] != 0], value, rtol=1e-3).all() for name in cut):
+        return f"{which}entry by entry to ±{value:.3g}"
+    norms, straight = {name: np.linalg.norm(large[name]) for name in cut}, {}
+    for name in cut:  # by its length alone?
+        straight[name] = norms[name] / np.linalg.norm(small[name])
+        if not np.allclose(large[name], straight[name] * small[name], atol=1e-3 * np.abs(large[name]).max()):
+            return ""
+    if len(cut) == len(large) and np.allclose(list(straight.values()), straight[cut[0]], rtol=1e-3):
         return f"as a whole to a norm of {np.linalg.norm(list(norms.values())):.3g}"
     if np.allclose(list(norms.values()), norms[cut[0]], rtol=1e-3):
-        return f"array by array to a norm of {norms[cut[0]]:.3g}"
-    return "somehow"
+        return f"{which}array by array to a norm of {norms[cut[0]]:.3g}"
+    return ""
 
 
 def _decay(ask, zero):
@@ -138,8 +143,8 @@ def _decay(ask, zero):
     return "something"
 
 
-def _apart(a, b):
-    """The largest relative difference of two gradients, array by array; infinite where they can't be compared."""
+def apart(a: Arrays, b: Arrays) -> float:
+    """Return the largest relative difference of two gradients, array by array; infinite where they can't be compared."""
     worst = 0.0
     for name in b:
         if a.get(name) is None or a[name].shape != b[name].shape:

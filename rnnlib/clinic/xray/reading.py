@@ -138,6 +138,9 @@ def _read(subject, ask, behaviour, single, cell):
     triangle, scale = squares.compare(rows, right["W_xh"].reshape(rows.shape), *margin)
     seen = XRay(triangle, scale, (), "", cell, manners=behaviour)
     found = words.behaviour(behaviour) + words.shapes(ask.misshapen, ask.missing)
+    whole = {name: g.sum(0) for name, g in single.items()}
+    if behaviour.linear and not behaviour.repeat and manners.apart(whole, behaviour.whole) > 1e-3:
+        found.append(("all losses at once give another gradient than one by one, added up", ""))
     if behaviour.random:
         return _told(seen, found, whole=False)
     usable = {name: g for name, g in single.items() if name not in ask.misshapen or name == "W_xh"}

@@ -33,7 +33,7 @@ def behaviour(manners: Manners) -> list[Found]:
         which = "gradients are brought" if manners.one_length else "large gradients are cut,"
         said.append((f"{which} {manners.clipped}{inside}", ""))
     elif not manners.linear and not manners.repeat:
-        said.append(("it is not linear in d_ys: does it change weights as it goes?", ""))
+        said.append(("it is not linear in d_ys: is something cut, or are weights updated, on the way back?", ""))
     if manners.decay:
         said.append((f"without any loss it still gives {manners.decay}", ""))
     return said + [(note, "") for note in manners.notes]
