@@ -403,13 +403,13 @@ def chunk_by_chunk(p, xs, d_ys, length=2):
     return ElmanParams(*(sum(part) for part in zip(*parts, strict=True)))
 
 
-def logistic(p, xs, d_ys):
+def logistic(p, xs, d_ys, slope=lambda h: h * (1 - h)):
     hs = [np.tile(p.h0, (xs.shape[1], 1))]
     for x in xs:
         hs.append(passes.sigmoid(x @ p.W_xh + hs[-1] @ p.W_hh + p.b_h))
     hs, nxt, deltas = np.stack(hs), 0.0, np.zeros((*xs.shape[:2], len(p.h0)))
     for t in reversed(range(len(xs))):
-        deltas[t] = (d_ys[t] @ p.W_hy.T + nxt) * hs[t + 1] * (1 - hs[t + 1])
+        deltas[t] = (d_ys[t] @ p.W_hy.T + nxt) * slope(hs[t + 1])
         nxt = deltas[t] @ p.W_hh.T
     W_xh, W_hh = np.einsum("tbd,tbh->dh", xs, deltas), np.einsum("tbg,tbh->gh", hs[:-1], deltas)
     W_hy = np.einsum("tbh,tbk->hk", hs[1:], d_ys)
@@ -453,6 +453,31 @@ def test_another_start_does_not_hide_the_rest():
         "It starts from zeros where params.h0 belongs. Between steps it multiplies by W_hh where"
     )
     assert x.names == ("W_hh_not_transposed",)
+
+
+def test_what_belongs_there_depends_on_the_units():
+    x = shown(partial(logistic, slope=lambda h: 1 - h**2))
+    assert x.message == "Its units are logistic where tanh belongs. The slope is 1 − h² where h (1 − h) belongs."
+    x = shown(
+        lambda p, xs, d: bent(h0=lambda g, p, xs, d: 0 * g.h0)(p, xs, d)._replace(W_xh=chunk_by_chunk(p, xs, d).W_xh)
+    )
+    assert not x.right
+
+
+def test_a_forward_pass_that_multiplies_by_the_transpose():
+    def flipped(p, xs, d_ys):
+        g = right(p._replace(W_hh=p.W_hh.T), xs, d_ys)
+        return g._replace(W_hh=g.W_hh.T)
+
+    assert shown(flipped).message == "Its forward pass multiplies by W_hh transposed." + REST
+
+
+def test_a_reset_state_with_another_mistake():
+    def both(p, xs, d_ys):
+        return chunk_by_chunk(p, xs, d_ys)._replace(b_h=0 * p.b_h)
+
+    says = "Its state is set back to params.h0 every 2 steps. Beyond that it is not right: mend this first, then look again."
+    assert shown(both).message == says
 
 
 def test_gates_in_another_order_and_an_update_gate_the_other_way_round():

@@ -10,7 +10,7 @@ from rnnlib.clinic.xray.parts import Fault, Part, explain
 from rnnlib.clinic.xray.reference import Run
 
 SLOPE, READOUT, CARRIED = "the slope", "the way from dL/dy to dL/dh", "what is carried"
-WEIGHT, UNKNOWN = "a step's own error", "another function of h"
+WEIGHT, UNKNOWN, TANH = "a step's own error", "another function of h", "1 − h²"
 
 
 class Slope(NamedTuple):
@@ -92,11 +92,12 @@ def flow(params: ElmanParams, trace: Run, d_ys: np.ndarray, R: np.ndarray, toler
     Returns:
         The `Flow`.
     """
-    own, candidates = d_ys @ params.W_hy.T, slopes(trace.a, trace.hs)
+    own, candidates, belongs = d_ys @ params.W_hy.T, slopes(trace.a, trace.hs), getattr(params, "slope", TANH)
+    candidates = {belongs: candidates[belongs]} | candidates  # the right one first
     slope, phi, factor, faults = _slope(params, d_ys, own, candidates, R, trace.hs[1:], tolerance)
     carried, more, same = _carried(params, candidates, phi, R, slope, tolerance)
     if factor != 1 and np.isclose(carried.factor, factor) and carried.says == "W_hh.T":  # the slope is that multiple
-        faults = (*faults, Fault(SLOPE, f"{factor:.3g} times {slope.says}", "1 − h²"))
+        faults = (*faults, Fault(SLOPE, f"{factor:.3g} times {slope.says}", belongs))
         carried, factor = carried._replace(factor=1.0, right=True, matrix=params.W_hh.T), 1.0
     if carried.factor != 1 and carried.says == "W_hh.T":
         more = (*more, Fault(CARRIED, f"{carried.factor:.3g} W_hh.T", "W_hh.T"))
@@ -109,7 +110,7 @@ def flow(params: ElmanParams, trace: Run, d_ys: np.ndarray, R: np.ndarray, toler
 
 def _slope(params, d_ys, own, candidates, R, h, tolerance):
     """What the diagonal says: the slope, as an array too, how often a step's own error counts, and faults."""
-    T = len(own)
+    T, belongs = len(own), next(iter(candidates))
     diagonal = R[np.arange(T), :, np.arange(T)]  # (T, B, H)
     live = np.abs(diagonal).max((1, 2)) > 0
     if not live.any():
@@ -125,11 +126,11 @@ def _slope(params, d_ys, own, candidates, R, h, tolerance):
     if not found:
         name, faults = _weighted(diagonal, own, candidates, live, tolerance)
     if name:
-        return Slope(name, name == "1 − h²", factor, table), candidates[name], factor, faults
+        return Slope(name, name == belongs, factor, table), candidates[name], factor, faults
     points = table[np.linspace(0, len(table) - 1, 5).astype(int)]
     listed = ", ".join(f"{x:.2f} → {y:.3g}" for x, y in points)
-    fault = Fault(SLOPE, f"{UNKNOWN} ({listed}; more in .slope.table)", "1 − h²")
-    return Slope(UNKNOWN, False, 1.0, table), np.where(live[:, None, None], seen, 1 - h**2), 1.0, (fault,)
+    fault = Fault(SLOPE, f"{UNKNOWN} ({listed}; more in .slope.table)", belongs)
+    return Slope(UNKNOWN, False, 1.0, table), np.where(live[:, None, None], seen, candidates[belongs]), 1.0, (fault,)
 
 
 def _weighted(diagonal, own, candidates, live, tolerance):
@@ -168,7 +169,8 @@ def _carried(params, candidates, phi, R, slope, tolerance):
         matrix = None if matrix is None else found.factor * matrix
         right = name == "W_hh.T" and found.factor == 1
         return Carried(name, right, found.factor, matrix), found.faults, found.chosen[0] == slope.says
-    for steps in (here["1 − h²"] if phi is None else phi[s, b], here["1 − h²"], here["1 (no slope)"]):
+    right = next(iter(here.values()))
+    for steps in (right if phi is None else phi[s, b], right, here["1 (no slope)"]):
         matrix = _least_squares(R[t, b, s + 1], R[t, b, s] / np.where(steps == 0, np.nan, steps), tolerance)
         if matrix is not None:
             return Carried("another matrix", False, 1.0, matrix), (Fault(CARRIED, "another matrix", "W_hh.T"),), True

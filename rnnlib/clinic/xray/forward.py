@@ -23,6 +23,7 @@ class Net(NamedTuple):
     start: Any  # its first state, arrays (B, H)
     since: tuple[int, ...]  # for the loss of each step, the step that its states begin with, from 0
     order: tuple[int, ...]  # where each of its gates stands among the given ones
+    transposed: bool  # whether its W_hh is the given one's transpose
 
     def trace(self, xs: np.ndarray) -> Run:
         """Run it over all steps."""
@@ -47,9 +48,9 @@ class Net(NamedTuple):
         return {name: self._given(name, g) for name, g in whole.items()}
 
     def _given(self, name, g):
-        if name not in ("W_xh", "W_hh", "b_h") or self.order == tuple(sorted(self.order)):
-            return g.swapaxes(1, 2) if name == "W_hh" and "transposed" in self.says else g
-        return reorder(g, np.argsort(self.order))
+        if name == "W_hh" and self.transposed:
+            return g.swapaxes(1, 2)
+        return reorder(g, np.argsort(self.order)) if name in ("W_xh", "W_hh", "b_h") else g
 
 
 def reorder(columns: np.ndarray, order: Any) -> np.ndarray:
@@ -108,7 +109,7 @@ def as_given(subject: Subject) -> Net:
     """Return the net that the pass was given."""
     start = subject.params.h0 if subject.state is None else subject.state
     gates = range(len(blocks(subject.params, subject.params.b_h)))
-    return Net("", subject.params, start, (0,) * len(subject.xs), tuple(gates))
+    return Net("", subject.params, start, (0,) * len(subject.xs), tuple(gates), False)
 
 
 def views(subject: Subject) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -160,30 +161,34 @@ def _others(subject) -> Iterator[Net]:
             windows = tuple(max(0, t - window + 1) for t in range(T))
             says = f"every loss sees a window of {_steps(window)}, started anew from {where}"
             yield given._replace(says=says, start=start, since=windows)
-    for says, variant, order in _variants(params):
-        for where, start in {"": given.start, f", and starts from zeros where {belongs} belongs": zero}.items():
-            yield given._replace(says=says + where, params=variant, start=start, order=order)
+    for net in _variants(given):
+        yield net
+        yield net._replace(says=f"{net.says}, and starts from zeros where {belongs} belongs", start=zero)
 
 
-def _variants(params):
-    """Nets of the same parameters, used otherwise: what it does, the cell, the order of the gates."""
-    letters = tuple(blocks(params, params.b_h))
-    same, none = tuple(range(len(letters))), np.zeros_like
-    yield "its forward pass leaves out b_h", params._replace(b_h=none(params.b_h)), same
+def _variants(given) -> Iterator[Net]:
+    """Nets of the same parameters, used otherwise."""
+    params, letters = given.params, tuple(blocks(given.params, given.params.b_h))
+
+    def net(says, cell, **more):
+        return given._replace(says=says, params=cell, **more)
+
+    yield net("its forward pass leaves out b_h", params._replace(b_h=np.zeros_like(params.b_h)))
     if isinstance(params, ElmanParams):
-        yield "its forward pass multiplies by W_hh transposed", params._replace(W_hh=params.W_hh.T), same
+        flipped = params._replace(W_hh=params.W_hh.T)
+        yield net("its forward pass multiplies by W_hh transposed", flipped, transposed=True)
         for name, cell in variants.ACTIVATIONS.items():
-            yield f"its units are {name} where tanh belongs", cell(*params), same
+            yield net(f"its units are {name} where tanh belongs", cell(*params))
     if isinstance(params, LSTMParams):
-        yield "its h is o c where o tanh(c) belongs", variants.Bare(*params), same
+        yield net("its h is o c where o tanh(c) belongs", variants.Bare(*params))
     if isinstance(params, GRUParams):
-        yield "its forward pass leaves out b_n", params._replace(b_n=none(params.b_n)), same
-        yield "its update gate is the other way round, z n + (1 − z) h_{t−1}", variants.Turned(*params), same
-    for order in list(permutations(same))[1:]:
-        columns = {n: reorder(getattr(params, n), order) for n in ("W_xh", "W_hh", "b_h")}
-        names = [letters[order.index(k)] for k in same]
-        says = f"its gates come in the order {', '.join(names)} where {', '.join(letters)} belongs"
-        yield says, params._replace(**columns), order
+        yield net("its forward pass leaves out b_n", params._replace(b_n=np.zeros_like(params.b_n)))
+        yield net("its update gate is the other way round, z n + (1 − z) h_{t−1}", variants.Turned(*params))
+    for order in list(permutations(range(len(letters))))[1:]:
+        columns = {name: reorder(getattr(params, name), order) for name in ("W_xh", "W_hh", "b_h")}
+        names = ", ".join(letters[order.index(k)] for k in range(len(letters)))
+        says = f"its gates come in the order {names} where {', '.join(letters)} belongs"
+        yield net(says, params._replace(**columns), order=order)
 
 
 def _solved(subject, states) -> Iterator[Net]:

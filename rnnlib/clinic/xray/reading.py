@@ -163,7 +163,8 @@ def _identified(subject, usable, margin, found, seen):
     if whole and not found:
         return _told(seen, [], whole)._replace(**_parts(identify(subject, net, None, usable, right, margin)))
     if whole or any(net.since) or (strange and seen.cell != "elman"):
-        return _told(seen, found, whole)
+        again = [] if whole else [("beyond that it is not right: mend this first, then look again", "")]
+        return _told(seen, found + again, whole)
     identity = identify(subject, net, hs if strange else None, usable, right, margin)
     more = words.identity(identity, *subject.d_ys.shape[:2])
     told = _told(seen, found + more, whole=len(more) == 1 and identity.truncated)

@@ -8,6 +8,8 @@ from rnnlib.cells import ElmanParams, GRUParams, LSTMParams
 class Logistic(ElmanParams):
     """h' = σ(p)."""
 
+    slope = "h (1 − h)"  # what belongs in the place of 1 − h²
+
     @staticmethod
     def advance(p, h):
         """Take the step."""
@@ -22,6 +24,8 @@ class Logistic(ElmanParams):
 class Rectified(ElmanParams):
     """h' = max(p, 0)."""
 
+    slope = "1 if h > 0, else 0"  # what belongs in the place of 1 − h²
+
     @staticmethod
     def advance(p, h):
         """Take the step."""
@@ -35,6 +39,8 @@ class Rectified(ElmanParams):
 
 class Linear(ElmanParams):
     """h' = p."""
+
+    slope = "1 (no slope)"  # what belongs in the place of 1 − h²
 
     @staticmethod
     def advance(p, h):
