@@ -16,7 +16,7 @@ WEIGHT, UNKNOWN, TANH = "a step's own error", "another function of h", "1 − h�
 class Slope(NamedTuple):
     """What stands in the place of 1 − h²."""
 
-    says: str  # such as "1 − h²"; "another function of h" or "no function of h" where it has no name here
+    says: str  # such as "1 − h²"; "another function of h" where it has no name here, "not seen" where no own error is
     right: bool
     factor: float  # times which it is that
     table: Float[np.ndarray, "n 2"]  # h and the slope there, in the order of h
