@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnlib import bptt
 from rnnlib.cells import ElmanParams, GRUParams, LSTMParams, LSTMState
+from rnnlib.clinic import xray
 
 
 def sigmoid(x):
@@ -157,3 +158,33 @@ def put(**values):
             setattr(v, name, value(v))
 
     return line
+
+
+def shown(backward, seed=0, **sizes):
+    return xray(backward, rng=np.random.default_rng(seed), **sizes)
+
+
+def right(p, xs, d_ys):
+    return bptt.backward(p, bptt.forward(p, xs), d_ys)
+
+
+def bent(**changes):
+    """The right gradient, but for some parameters: name to a function of (gradients, params, xs, d_ys)."""
+
+    def backward(p, xs, d_ys):
+        g = right(p, xs, d_ys)
+        return g._replace(**{name: change(g, p, xs, d_ys) for name, change in changes.items()})
+
+    return backward
+
+
+def each(g, change):
+    return ElmanParams(*map(change, g))
+
+
+def norm(g):
+    return np.sqrt(sum((x**2).sum() for x in g))
+
+
+def clipped(value):
+    return lambda g, p: each(g, lambda x: np.clip(x, -value, value))
