@@ -7,5 +7,17 @@ diagnosis      a gradient and the net it belongs to, to a verdict in words
 
 from rnnlib.clinic.catalogue import CATALOGUE, Mistake
 from rnnlib.clinic.diagnosis import Diagnosis, diagnose, wrong_gradient
+from rnnlib.clinic.examination import Examination, Finding, Influence, examine, influence
 
-__all__ = ["CATALOGUE", "Diagnosis", "Mistake", "diagnose", "wrong_gradient"]
+__all__ = [
+    "CATALOGUE",
+    "Diagnosis",
+    "Examination",
+    "Finding",
+    "Influence",
+    "Mistake",
+    "diagnose",
+    "examine",
+    "influence",
+    "wrong_gradient",
+]
