@@ -1,10 +1,10 @@
 """The clinic: what is wrong with a gradient, with the function that makes it, or with a training, anybody's, said by name.
 
-    catalogue      the mistakes that are known: what the code does, how it looks, why it happens, how to mend it
-    explanations   what each does to a gradient, and the search for the fewest that explain one
-    diagnosis      a gradient and the net it belongs to, to a verdict in words
-    xray           a backward pass, shown what draws its own picture: which loss reaches which step, and by what slope and matrix
-    examination    a net that does not train, examined from outside: `examine`, and `influence`, which loss hears which step
+catalogue      the mistakes that are known: what the code does, how it looks, why it happens, how to mend it
+explanations   what each does to a gradient, and the search for the fewest that explain one
+diagnosis      a gradient and the net it belongs to, to a verdict in words
+xray           a backward pass, shown what draws its own picture: which loss reaches which step, and by what slope and matrix
+examination    a net that does not train, examined from outside: `examine`, and `influence`, which loss hears which step
 """
 
 from rnnlib.clinic.catalogue import CATALOGUE, Mistake
