@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from rnnlib.cells import step
-from rnnlib.validation import require_array, require_floating, require_shape, require_size
+from rnnlib.validation import axes_hint, require_array, require_floating, require_shape, require_size
 
 Inputs = Float[Any, "T B D"]
 Mask = Bool[Any, "T B"] | Int[Any, "T B"] | Float[Any, "T B"]
@@ -74,7 +74,8 @@ def unroll_scan(
         params: the parameters of a cell of `rnnlib.cells`.
         xs: (T, B, D), inputs, time first.
         state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
-        mask: (T, B), 1 where a step counts; where it is 0 the state stays as it is, s_t = s_{t-1}, and y_t is read from it.
+        mask: (T, B), 1 where a step counts; where it is 0 the state stays as it is, s_t = s_{t-1}, and y_t is read from it. The inputs
+            there are heard by nothing, be they NaN, and their gradient is 0.
         reverse: whether to run from the last step to the first. Outputs stay in the order of `xs`.
 
     Returns:
@@ -238,7 +239,11 @@ def _divisor_near(size, T):
 
 @jax.jit
 def _unroll(params, xs, state, mask):
-    """Outputs and states of all steps."""
+    """Outputs and states of all steps. What stands at masked steps, NaN for instance, is replaced before anything is computed of it."""
+    if mask is not None:
+        xs = jnp.where(
+            mask[..., None], xs, 0
+        )  # behind a product it would be too late: 0 · NaN is NaN in each weight's gradient
     states = _states(params, _at_every_step(params.drive, xs), state, mask)
     return _at_every_step(params.readout, states), states
 
@@ -300,9 +305,7 @@ def _check(where, params, xs, state):
         raise TypeError(f"{where}: params must be a cell of rnnlib.cells, got {type(params).__name__}. {hint}")
     require_floating(where, xs=xs)
     D, P = params.W_xh.shape
-    time_last = len(xs.shape) == 3 and xs.shape[-1] != D and D in xs.shape
-    hint = "Is time last? Try jnp.moveaxis(xs, -1, 0)." if time_last else "Time comes first, then batch, then inputs."
-    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=hint)
+    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=axes_hint(xs.shape, D))
     xs, B = jnp.asarray(xs), xs.shape[1]
     dtype = jnp.result_type(xs, *jax.tree.leaves(params))  # a scan's carry must begin as it goes on
     if state is None:
