@@ -135,6 +135,7 @@ FORWARD_ERRORS = {
 BACKWARD_ERRORS = {
     "NaN on the tape": (
         (P.params, TAPE._replace(xs=np.where(TAPE.xs == TAPE.xs[2, 1, 0], np.nan, TAPE.xs)), P.d_ys),
+        {},
         r"backward: xs must be finite, got nan at xs\[2, 1, 0\]",
     ),
     "time and batch swapped": (
