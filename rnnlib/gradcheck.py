@@ -79,10 +79,10 @@ def directional_check(
 ) -> "Comparison":
     """Check a gradient along random directions, (L(θ + εv) − L(θ − εv)) / 2ε against g · v, a few for each parameter.
 
-    What one can afford for a large net: two evaluations a direction, however many entries a parameter has. A direction of length one
-    moves all entries of one parameter and no other, so that a row that differs still names the parameter. What no direction tells
-    is which entry is wrong: go on with `finite_differences` on a small net. One wrong entry shows if it is off by more than
-    about `tolerance` times the parameter's whole gradient.
+    What one can afford for a large net: two evaluations a direction, however many entries a parameter has. A direction v ~ N(0, 1) moves
+    all entries of one parameter and no other, so that a row that differs still names the parameter. What no direction tells is
+    which entry is wrong: go on with `finite_differences` on a small net. One wrong entry shows if it is off by more than about
+    `tolerance` times the length of the parameter's whole gradient.
 
     Args:
         loss: parameters to a number, pure.
@@ -101,12 +101,13 @@ def directional_check(
         TypeError: as for `finite_differences`.
 
     Example:
-        >>> params = {"w": np.arange(1e5)}
+        >>> rng = np.random.default_rng(0)
+        >>> params = {"w": rng.standard_normal(100_000)}
         >>> wrong = {"w": 3 * params["w"]}
-        >>> directional_check(lambda p: (p["w"] ** 2).sum() / 2, params, wrong, rng=np.random.default_rng(0))["w"].verdict
+        >>> directional_check(lambda p: (p["w"] ** 2).sum() / 2, params, wrong, rng=rng)["w"].verdict
         'scaled by 3'
 
-    Source: PyTorch's documentation, Gradcheck mechanics, Fast backward mode gradcheck; `scipy.optimize.check_grad(direction="random")`.
+    Source: SciPy's documentation of `scipy.optimize.check_grad`, direction="random"; PyTorch's, Gradcheck mechanics, fast mode.
     """
     require_size(
         "directional_check", "directions", directions, least=2, hint="With one, all mistakes look like a factor."
@@ -117,7 +118,7 @@ def directional_check(
     _require_judge(where, value, leaves, step)
     given, differences = [], []
     for name, leaf, grad in zip(_names(params), leaves, jax.tree.leaves(grads), strict=True):
-        vs = [v / np.linalg.norm(v) for v in rng.standard_normal((directions, *leaf.shape))]
+        vs = list(rng.standard_normal((directions, *leaf.shape)))
         expected = f"{where}: along a direction of {name} the loss must be"
         given.append(np.array([np.sum(np.asarray(grad, np.float64) * v) for v in vs]))
         differences.append(np.array([_slope_along(value, leaf, step * v, expected) / step for v in vs]))
@@ -239,40 +240,36 @@ def _require_judge(where, value, leaves, step):
     expected = f"{where}: at the parameters as given the loss must be"
     first = value(expected)
     _require_same(where, first, value(expected))
-    rng, kept = np.random.default_rng(0), [leaf.copy() for leaf in leaves]
-    v = [rng.uniform(0.5, 1, leaf.shape) * rng.choice([-1, 1], leaf.shape) for leaf in leaves]
+    wide, near = (_walk(partial(value, expected), leaves, first, length) for length in (10 * step, step))
+    values, noise = np.concatenate([wide, near, [first]]), 0.0
+    scale = np.abs(values).max()
+    if len(wide) and len(near):
+        size = max((np.abs(leaf).max(initial=0.0) for leaf in leaves), default=0.0)
+        scale += abs(wide[-1] - wide[1]) / (8 * step) * size  # what the rounding of the parameters themselves is worth
+        noise = _noise(near)
+        falls = 10 * noise < _noise(wide)  # where it is a curve, by a factor of a thousand
+        _require_double(where, values)
+        if noise > 1e-10 * scale + 1e-11 and not falls:
+            _not_double(where, f"a noise of {noise:.0e} in {first:.6g}")
+    return list(values), max(noise, np.finfo(float).eps * max(scale, 1.0))
 
-    def along(length):
-        """The loss at ten points in a row, θ + v k length / 10; nothing where it leaves its domain."""
-        values = [first]
-        for k in range(1, 10):
-            for leaf, centre, direction in zip(leaves, kept, v, strict=True):
-                leaf[...] = centre + direction * (length * k / 10)
-            try:
-                values.append(value(expected))
-            except (ValueError, ArithmeticError):
-                return np.array([])
-        return np.array(values)
 
+def _walk(value, leaves, first, length):
+    """The loss at ten points in a row, θ + v k length / 10, v random and always the same; none where it leaves its domain."""
+    rng, kept, values = np.random.default_rng(0), [leaf.copy() for leaf in leaves], [first]
+    vs = [rng.uniform(0.5, 1, leaf.shape) * rng.choice([-1, 1], leaf.shape) for leaf in leaves]
     try:
         with np.errstate(all="ignore"):
-            wide, near = along(10 * step), along(step)
+            for k in range(1, 10):
+                for leaf, centre, v in zip(leaves, kept, vs, strict=True):
+                    leaf[...] = centre + v * (length * k / 10)
+                values.append(value())
+    except (ValueError, ArithmeticError):
+        values = []
     finally:
         for leaf, centre in zip(leaves, kept, strict=True):
             leaf[...] = centre
-    size = max((np.abs(leaf).max(initial=0.0) for leaf in leaves), default=0.0)
-    noise = 0.0
-    values = np.concatenate([wide, near, [first]])
-    scale = np.abs(values).max()
-    if len(wide) and len(near):
-        scale += abs(wide[-1] - wide[1]) / (8 * step) * size  # what the parameters' own rounding makes of it
-        noise = _noise(near)
-        _require_double(where, values)
-        if noise > 1e-10 * scale + 1e-11 and 10 * noise > _noise(
-            wide
-        ):  # a curve's differences would fall a thousandfold
-            _not_double(where, f"a noise of {noise:.0e} in {first:.6g}")
-    return list(values), max(noise, np.finfo(float).eps * max(scale, 1.0))
+    return np.array(values)
 
 
 def _noise(values):
