@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnlib.validation import require_floating, require_shape, require_size
+from rnnlib.validation import is_floating, require_floating, require_shape, require_size
 
 
 class ElmanParams(NamedTuple):
@@ -324,7 +324,7 @@ def _drawing(where, D, H, K, rng, gain, dtype):
         raise TypeError(
             f"{where}: rng must be a np.random.Generator, got {type(rng).__name__}. Try np.random.default_rng(0)."
         )
-    if not np.issubdtype(dtype, np.floating):
+    if not is_floating(dtype):
         raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype}. Try np.float64.")
 
     def weights(fan_in, fan_out):

@@ -278,15 +278,18 @@ def _noise(values):
 
 
 def _require_double(where, values):
-    """Raise where all values are float32 numbers with all their 24 bits in use: integers and remainders of a cancellation have fewer."""
+    """Raise where all values are float32 numbers with all their 24 bits in use: integers have fewer.
+
+    What a cancellation leaves over has few bits too, and the last of them near 1e-16, unlike a float32 number's.
+    """
     values = np.asarray(values)
     with np.errstate(over="ignore"):
         single = (values == values.astype(np.float32)).all()
     mantissas, exponents = np.frexp(np.abs(values[values != 0]))
     if single and len(set(values)) > 2:
         bits = (mantissas * 2**24).astype(np.int64)
-        lowest = np.ldexp((bits & -bits).astype(float), exponents - 24)  # the least bit of each, as a number
-        if np.abs(values).max() >= 2**22 * lowest.min():
+        last = np.ldexp((bits & -bits).astype(float), exponents - 24).min()  # the least bit that is in use, as a number
+        if np.abs(values).max() >= 2**22 * last and last > 8 * np.finfo(float).eps:
             _not_double(where, f"float32 numbers alone, such as {float(values[-1])!r}")
 
 

@@ -61,14 +61,27 @@ def require_floating(where: str, **arrays) -> None:
     """
     for name, array in arrays.items():
         require_array(where, **{name: array})
-        if not _is_floating(array.dtype):
+        if not is_floating(array.dtype):
             symbols = f"Symbols become vectors with datasets.one_hot({name}, D); numbers" if name == "xs" else "Numbers"
             hint = f"{symbols} with {name}.astype(float)."
             raise TypeError(f"{where}: {name} must hold floating-point numbers, got {array.dtype}. {hint}")
 
 
-def _is_floating(dtype):
-    """float16 ... float64, and what NumPy knows of no kind of its own: bfloat16, float8_e4m3fn ... of ml_dtypes, JAX's."""
+def is_floating(dtype) -> bool:
+    """Say whether a type is of floating-point numbers: float16 ... float64, and those that NumPy knows as of no kind.
+
+    Args:
+        dtype: a NumPy type, or anything that np.dtype takes.
+
+    Returns:
+        True for NumPy's own, and for bfloat16, float8_e4m3fn and their like, which JAX and ml_dtypes bring.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> is_floating(np.float16), is_floating(jnp.bfloat16), is_floating(np.int8)
+        (True, True, False)
+    """
+    dtype = np.dtype(dtype)
     return dtype.kind == "f" or dtype.name.startswith(("bfloat", "float"))
 
 

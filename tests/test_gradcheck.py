@@ -265,6 +265,12 @@ def test_nor_does_one_at_its_least_or_at_round_numbers(at):
         assert np.abs(got).max() == pytest.approx(1 if got[0, 0] > 0.5 else 0, abs=1e-7)
 
 
+def test_nor_does_what_a_cancellation_leaves_over():
+    w = np.random.default_rng(43).uniform(-2, 2, (2, 3))
+    assert 1e-9 < abs(np.tanh(30 * w).sum()) < 4e-9  # ones that cancel: multiples of 2⁻⁵³, which float32 can hold
+    assert np.abs(finite_differences(lambda w: np.tanh(30 * w).sum(), w)).max() < 1e-6
+
+
 @pytest.mark.parametrize("at", ["w[0]", "w[2]"])
 def test_a_kink_is_named_with_its_entry_and_both_slopes(at):
     w = np.where([at == "w[0]", False, at == "w[2]"], 0.0, 1.0)
