@@ -5,6 +5,7 @@ wastes none and compiles for ever. Buckets are the middle: few lengths, each seq
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +32,7 @@ def pad(sequences: Sequence[Any], length: int | None = None) -> tuple[Any, Bool[
         length: T, the length to pad to; None for the longest.
 
     Returns:
-        `(padded, mask)`: (T, B, ...), time first, and (T, B) of booleans.
+        `(padded, mask)`: (T, B, ...), time first, in a type that holds the numbers of all, and (T, B) of booleans.
 
     Raises:
         ValueError: no sequences, an empty one, one longer than `length`, shapes that disagree behind the first axis.
@@ -48,7 +49,8 @@ def pad(sequences: Sequence[Any], length: int | None = None) -> tuple[Any, Bool[
     length = int(lengths.max()) if length is None else length
     require_size("pad", "length", length, least=int(lengths.max()), hint="The longest sequence has to fit.")
     first = sequences[0]
-    padded = np.zeros((length, len(sequences), *first.shape[1:]), first.dtype)
+    dtype = reduce(np.promote_types, {sequence.dtype for sequence in sequences})
+    padded = np.zeros((length, len(sequences), *first.shape[1:]), dtype)
     for b, sequence in enumerate(sequences):
         if sequence.shape[1:] != first.shape[1:]:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnlib.cells import ElmanParams, check_elman, elman_step
-from rnnlib.validation import require_finite, require_floating, require_shape, require_size
+from rnnlib.validation import axes_hint, require_finite, require_floating, require_shape, require_size
 
 
 class Tape(NamedTuple):
@@ -33,7 +33,7 @@ def forward(params: ElmanParams, xs: Float[np.ndarray, "T B D"], state: Float[np
         The `Tape`: inputs, the T + 1 states with h_0 in front, outputs.
 
     Raises:
-        ValueError: shapes that disagree, T = 0, NaN or infinite inputs.
+        ValueError: shapes that disagree, T = 0, NaN or infinite inputs. (Where these are padding, put zeros: all later states hear them.)
         TypeError: inputs that are not floating point.
 
     Example:
@@ -214,10 +214,7 @@ def _check_forward(where, params, xs, state):
     check_elman(where, params)
     require_floating(where, xs=xs)
     D, H = params.W_xh.shape
-    hint = "Time comes first, then batch, then inputs."
-    if D in xs.shape[:-1]:
-        hint = "Is time last? Try np.moveaxis(xs, -1, 0)."
-    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {H})", hint=hint)
+    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {H})", hint=axes_hint(xs.shape, D))
     require_finite(where, xs=xs, **params._asdict())
     if state is None:
         return xs, np.broadcast_to(params.h0, (xs.shape[1], H))
@@ -241,7 +238,7 @@ def _check_backward(where, params, tape, d_ys, window):
     for name, shape in {"xs": (T, B, D), "hs": (T + 1, B, H), "ys": (T, B, K)}.items():
         hint = "Is the tape another net's?"
         require_shape(where, f"tape.{name}", getattr(tape, name), shape, match="to match params", hint=hint)
-    require_finite(where, d_ys=d_ys, hs=tape.hs, **params._asdict())
+    require_finite(where, d_ys=d_ys, xs=tape.xs, hs=tape.hs, **params._asdict())
     if window is not None:
         require_size(
             where, "window", window, most=T, hint="1 looks back through no step but its own, None through all."

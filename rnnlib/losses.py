@@ -3,6 +3,11 @@
 Every loss here is a weighted sum over steps, L = Σ_{t,b} w_tb ℓ_tb, and the weights say which sum: by default w = 1/(TB), the
 mean over all steps; ones give the plain sum; a mask divided by its own sum gives the mean over the steps that count.
 
+A step of weight 0 is not looked at. Whatever stands there, NaN, infinity, the symbol −1 or −100, loss and gradients are what they would be
+with anything else in its place, and the gradient there is 0. (0 · NaN would be NaN: so what is not heard is replaced before anything
+is computed of it.) Where the weight is not 0 such a symbol is an error, which names the place; under `jax.jit`, where values can't be
+seen, it makes the loss and the gradient NaN.
+
 Each loss is written once and serves NumPy and JAX alike, because both speak the array-API standard. The gradients are by hand, in
 NumPy; `jax.grad` of the loss is their second opinion.
 """
@@ -45,14 +50,14 @@ def softmax_cross_entropy(
 
     Args:
         ys: (T, B, K), unnormalised log-probabilities.
-        targets: (T, B), the symbol that came, 0 ... K−1.
+        targets: (T, B), the symbol that came, 0 ... K−1; anything, such as −1 or −100, where the weight is 0.
         weights: (T, B), what each step counts; None for the mean over all steps.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        ValueError: shapes that disagree, or a target outside 0 ... K−1.
+        ValueError: shapes that disagree, or a target outside 0 ... K−1 that counts. (Under `jax.jit`: NaN in place of the error.)
         TypeError: outputs that are not floating point, targets that are not integers.
 
     Example:
@@ -63,9 +68,12 @@ def softmax_cross_entropy(
     """
     _check_symbols("softmax_cross_entropy", ys, targets, weights)
     xp = ys.__array_namespace__()
+    ys, targets = _heard(ys, weights), _heard(targets, weights)
+    known = (targets >= 0) & (targets < ys.shape[-1])
     largest = _largest(ys)
     log_total = xp.log(xp.exp(ys - largest).sum(axis=-1))
-    own = (xp.take_along_axis(ys, targets[..., None], axis=-1) - largest)[..., 0]
+    own = (xp.take_along_axis(ys, xp.where(known, targets, 0)[..., None], axis=-1) - largest)[..., 0]
+    own = own * xp.where(known, 1, xp.nan).astype(ys.dtype)
     return (_weights(weights, targets) * (log_total - own)).sum()
 
 
@@ -95,6 +103,7 @@ def softmax_cross_entropy_grad(
     Source: Goodfellow, Bengio, Courville (2016), Deep Learning, section 6.2.2.3.
     """
     _check_symbols("softmax_cross_entropy_grad", ys, targets, weights)
+    ys, targets = _heard(ys, weights), _heard(targets, weights)
     d_ys = np.asarray(softmax(ys)) - np.eye(ys.shape[-1], dtype=ys.dtype)[targets]
     return d_ys * np.asarray(_weights(weights, targets), ys.dtype)[..., None]
 
@@ -125,7 +134,8 @@ def squared_error(
     Source: Bishop (2006), Pattern Recognition and Machine Learning, equation 5.11.
     """
     _check_values("squared_error", ys, targets, weights)
-    return (_weights(weights, ys[..., 0]) * ((ys - targets) ** 2).sum(axis=-1)).sum() / 2
+    errors = _heard(ys, weights) - _heard(targets, weights)
+    return (_weights(weights, ys[..., 0]) * (errors**2).sum(axis=-1)).sum() / 2
 
 
 def squared_error_grad(
@@ -154,7 +164,8 @@ def squared_error_grad(
     Source: Bishop (2006), Pattern Recognition and Machine Learning, equation 5.18.
     """
     _check_values("squared_error_grad", ys, targets, weights)
-    return (ys - targets) * np.asarray(_weights(weights, ys[..., 0]), ys.dtype)[..., None]
+    errors = _heard(ys, weights) - _heard(targets, weights)
+    return errors * np.asarray(_weights(weights, ys[..., 0]), ys.dtype)[..., None]
 
 
 def mean_over_steps(mask: Float[Any, "T B"] | Int[Any, "T B"] | Bool[Any, "T B"]) -> Float[Any, "T B"]:
@@ -212,6 +223,15 @@ def _weights(weights, steps):
     return 1 / steps.size if weights is None else weights
 
 
+def _heard(array, weights):
+    """The array (T, B) or (T, B, K) with zeros where the weight is 0."""
+    if weights is None:
+        return array
+    heard = (weights != 0).reshape(*weights.shape, *[1] * (array.ndim - 2))
+    xp = (weights if isinstance(array, np.ndarray) else array).__array_namespace__()
+    return xp.where(heard, array, 0)
+
+
 def _check_mask(where, mask):
     require_array(where, mask=mask)
     require_shape(where, "mask", mask, ("T", "B"), match="(time, batch)", hint="One sequence alone is mask[:, None].")
@@ -240,8 +260,27 @@ def _check_symbols(where, ys, targets, weights):
     require_shape(where, "targets", targets, ys.shape[:2], match=f"to match ys {ys.shape}", hint=hint)
     if not np.issubdtype(targets.dtype, np.integer):
         raise TypeError(f"{where}: targets must be integers (symbols), got {targets.dtype}. Try targets.astype(int).")
-    if isinstance(targets, np.ndarray) and not (targets.min() >= 0 and targets.max() < ys.shape[-1]):
-        raise ValueError(
-            f"{where}: targets must lie in 0 ... {ys.shape[-1] - 1} for {ys.shape[-1]} outputs, "
-            f"got {targets.min()} ... {targets.max()}. Do the symbols count from 1, or has ys too few columns?"
-        )
+    if _visible(targets) and _visible(weights):
+        _require_known(where, np.asarray(targets), weights, ys.shape[-1])
+
+
+def _visible(array):
+    """Whether the values are there to be looked at, as they are not where JAX is tracing."""
+    if array is None or isinstance(array, np.ndarray | np.generic):
+        return True
+    from jax.core import Tracer
+
+    return not isinstance(array, Tracer)
+
+
+def _require_known(where, targets, weights, K):
+    unknown = (targets < 0) | (targets >= K)
+    if weights is not None:
+        unknown &= np.asarray(weights) != 0
+    if unknown.any():
+        t, b = (int(i) for i in np.argwhere(unknown)[0])
+        hint = "Do the symbols count from 1, or has ys too few columns?"
+        if targets[t, b] < 0:
+            hint = "Is it padding? Give such steps weight 0: weights=mean_over_steps(targets >= 0)."
+        got = f"{targets[t, b]} at targets[{t}, {b}]"
+        raise ValueError(f"{where}: targets must lie in 0 ... {K - 1} for {K} outputs, got {got}. {hint}")

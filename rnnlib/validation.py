@@ -47,7 +47,7 @@ def require_size(where: str, name: str, value, *, least: int = 1, most: int | No
 
 
 def require_floating(where: str, **arrays) -> None:
-    """Raise a `TypeError` unless every array holds floating-point numbers.
+    """Raise a `TypeError` unless every array holds floating-point numbers, those of 16 bits and fewer included.
 
     Args:
         where: the function that asks, named at the start of the message.
@@ -61,10 +61,28 @@ def require_floating(where: str, **arrays) -> None:
     """
     for name, array in arrays.items():
         require_array(where, **{name: array})
-        if not np.issubdtype(array.dtype, np.floating):
+        if not is_floating(array.dtype):
             symbols = f"Symbols become vectors with datasets.one_hot({name}, D); numbers" if name == "xs" else "Numbers"
             hint = f"{symbols} with {name}.astype(float)."
             raise TypeError(f"{where}: {name} must hold floating-point numbers, got {array.dtype}. {hint}")
+
+
+def is_floating(dtype) -> bool:
+    """Say whether a type is of floating-point numbers: float16 ... float64, and those that NumPy knows as of no kind.
+
+    Args:
+        dtype: a NumPy type, or anything that np.dtype takes.
+
+    Returns:
+        True for NumPy's own, and for bfloat16, float8_e4m3fn and their like, which JAX and ml_dtypes bring.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> is_floating(np.float16), is_floating(jnp.bfloat16), is_floating(np.int8)
+        (True, True, False)
+    """
+    dtype = np.dtype(dtype)
+    return dtype.kind == "f" or dtype.name.startswith(("bfloat", "float"))
 
 
 def require_finite(where: str, **arrays) -> None:
@@ -116,3 +134,38 @@ def require_shape(where: str, name: str, array, expected: tuple, *, match: str, 
         letters = [want for want, size in zip(expected, got, strict=False) if isinstance(want, str) and size == 0]
         empty = f" {letters[0]} must be at least 1." if letters and len(got) == len(expected) else ""
         raise ValueError(f"{where}: {name} must be {shape} {match}, got {got}.{empty} {hint}".rstrip())
+
+
+def axes_hint(shape: tuple[int, ...], D: int) -> str:
+    """Say which transposition makes an array of inputs (T, B, D), as far as its shape tells, where its last axis is not the inputs.
+
+    Sizes alone cannot tell time from batch, so both readings are given; an axis of one is taken for a batch of one.
+
+    Args:
+        shape: of the array that came.
+        D: inputs a step.
+
+    Returns:
+        A sentence or two for the end of a message.
+
+    Example:
+        >>> axes_hint((8, 3, 20), 3)
+        'Inputs come last. Try xs.transpose(2, 0, 1) if it is (B, D, T), xs.transpose(0, 2, 1) if it is (T, D, B).'
+    """
+    places = [axis for axis, size in enumerate(shape) if size == D]
+    if len(shape) == 2 and places:
+        return (
+            "One sequence alone is xs[:, None]."
+            if shape[1] == D
+            else "One sequence alone, inputs first, is xs.T[:, None]."
+        )
+    if len(shape) != 3 or not places or shape[2] == D:
+        return "Time comes first, then batch, then inputs."
+    if len(places) == 2:
+        return f"Inputs come last, and which of the axes of {D} they are, the sizes don't tell. Try np.transpose to (T, B, D)."
+    ways = []
+    for time, batch in ((2, 1 - places[0]), (1 - places[0], 2)):
+        letters = "".join({time: "T", batch: "B"}.get(axis, "D") for axis in range(3))
+        ways.append((shape[time], f"xs.transpose({time}, {batch}, {places[0]}) if it is ({', '.join(letters)})"))
+    sensible = [way for steps, way in ways if steps > 1] or [way for _, way in ways]
+    return f"Inputs come last. Try {', '.join(sensible)}."

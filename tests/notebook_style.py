@@ -108,8 +108,6 @@ def _structure(notebook, path):
     titles = [title for title in sections(notebook) if title]
     if titles[:1] != [FIRST] or titles[-3:] != LAST:
         yield f"{path.name}: the ## headings must begin with {FIRST!r} and end with {LAST}, got {titles}"
-    if len(notebook.cells) > 40:
-        yield f"{path.name}: {len(notebook.cells)} cells, 40 at most: merge some, or move a part to another chapter"
     answers = sum(cell.source.count("<details>") for cell in sections(notebook).get("Questionnaire", []))
     if not 5 <= answers <= 8:
         yield f"{path.name}: the questionnaire needs 5 to 8 answers in <details>, got {answers}"

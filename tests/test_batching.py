@@ -231,3 +231,12 @@ ERRORS = {
 def test_bad_input_is_explained_before_the_first_batch(call, error, message):
     with pytest.raises(error, match="^" + re.escape(message)):
         call()
+
+
+def test_padding_loses_no_digits_where_the_types_differ():
+    padded, _ = batching.pad([np.array([1, 2, 3]), np.array([0.5])])
+    assert padded.T.tolist() == [[1, 2, 3], [0.5, 0, 0]]
+    assert batching.pad([np.ones(2, np.float32), np.ones(1, np.float64)])[0].dtype == np.float64
+    assert batching.pad([np.ones(2, np.float32), np.ones(1, np.float32)])[0].dtype == np.float32
+    words, _ = batching.pad([np.array(["a"]), np.array(["longer", "b"])])
+    assert words.T.tolist() == [["a", ""], ["longer", "b"]]

@@ -112,7 +112,8 @@ TAPE = bptt.forward(P.params, P.xs)
 FORWARD_ERRORS = {
     "time last": (
         (P.params, np.moveaxis(P.xs, 0, -1)),
-        r"forward: xs must be \(T, B, 4\) to match W_xh \(4, 5\), got \(3, 4, 8\). Is time last\? Try np.moveaxis\(xs, -1, 0\).",
+        r"forward: xs must be \(T, B, 4\) to match W_xh \(4, 5\), got \(3, 4, 8\). Inputs come last. "
+        r"Try xs.transpose\(2, 0, 1\) if it is \(B, D, T\), xs.transpose\(0, 2, 1\) if it is \(T, D, B\).",
     ),
     "wrong rank": ((P.params, P.xs[:, 0]), r"forward: xs must be \(T, B, 4\).*got \(8, 4\)"),
     "T = 0": ((P.params, P.xs[:0]), r"got \(0, 3, 4\). T must be at least 1."),
@@ -132,6 +133,11 @@ FORWARD_ERRORS = {
     ),
 }
 BACKWARD_ERRORS = {
+    "NaN on the tape": (
+        (P.params, TAPE._replace(xs=np.where(TAPE.xs == TAPE.xs[2, 1, 0], np.nan, TAPE.xs)), P.d_ys),
+        {},
+        r"backward: xs must be finite, got nan at xs\[2, 1, 0\]",
+    ),
     "time and batch swapped": (
         (P.params, TAPE, P.d_ys.swapaxes(0, 1)),
         {},

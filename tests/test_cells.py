@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnlib.cells import ElmanParams, LSTMState, elman_step, init_elman, init_gru, init_lstm, step
+from rnnlib.unroll import unroll_scan
 from tests.strategies import problem, problems
 
 
@@ -15,6 +16,17 @@ def test_init_elman_gives_every_array_its_shape_and_type(D, H, K, dtype):
     assert ElmanParams((D, H), (H, H), (H,), (H, K), (K,), (H,)) == ElmanParams(*(p.shape for p in params))
     assert {p.dtype for p in params} == {np.dtype(dtype)}
     assert not np.concatenate([params.b_h, params.b_y, params.h0]).any()
+
+
+@pytest.mark.parametrize("init", [init_elman, init_lstm, init_gru])
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16])
+def test_sixteen_bits_are_a_floating_point_type(init, dtype):
+    params = init(2, 4, 3, rng=np.random.default_rng(0), dtype=dtype)
+    assert {p.dtype for p in jax.tree.leaves(params)} == {np.dtype(dtype)}
+    ys, _ = unroll_scan(params, np.ones((5, 1, 2), dtype))
+    exact, _ = unroll_scan(jax.tree.map(lambda p: p.astype(np.float64), params), np.ones((5, 1, 2)))
+    assert ys.dtype == dtype
+    np.testing.assert_allclose(ys.astype(float), exact, atol=0.05)
 
 
 def test_init_elman_scales_weights_by_gain_and_fan_in():

@@ -1,7 +1,14 @@
+import bz2
+import gzip
+import lzma
+import pickle
 import re
+import sys
+import sysconfig
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
@@ -121,6 +128,22 @@ def test_streams_need_a_symbol_for_every_strip():
         datasets.streams(np.arange(3), 3)
     with pytest.raises(TypeError, match="streams: B must be a whole number"):
         datasets.streams(np.arange(3), 1.5)
+    message = "streams: ids must hold 2 symbols or more, got 1: nothing follows it, so there is no target."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        datasets.streams(np.arange(1), 1)
+    with pytest.raises(ValueError, match=r"streams: ids must be \(N,\) one text.*got \(0,\)\. N must be at least 1"):
+        datasets.streams(np.arange(0), 1)
+    with pytest.raises(ValueError, match=r"streams: ids must be \(N,\) one text.*got \(6, 1\)\. Try ids\.ravel\(\)"):
+        datasets.streams(np.arange(6)[:, None], 2)
+    with pytest.raises(TypeError, match=r"streams: ids must be an array, got list"):
+        datasets.streams([0, 1, 2], 1)
+
+
+@given(st.integers(1, 5), st.integers(0, 12))
+def test_streams_always_have_a_step(B, more):
+    inputs, targets = datasets.streams(np.arange(B + 1 + more), B)
+    assert inputs.shape == targets.shape == ((B + more) // B, B)
+    np.testing.assert_array_equal(targets, inputs + 1)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +272,7 @@ def test_iob_says_where_and_what_is_wrong(tmp_path, words, tags, message):
 
 def test_iob_says_that_something_is_missing(tmp_path):
     message = "must hold files such as train.seq.in and train.seq.out, got"
-    with pytest.raises(FileNotFoundError, match=f"iob: .* {message} a folder without it."):
+    with pytest.raises(FileNotFoundError, match=f"iob: .* {message} an empty folder."):
         datasets.iob(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"iob: .*nowhere {message} no such folder."):
         datasets.iob(tmp_path / "nowhere")
@@ -257,6 +280,118 @@ def test_iob_says_that_something_is_missing(tmp_path):
     message = "iob: test.seq.in must have its tags beside it in test.seq.out, got nothing there."
     with pytest.raises(FileNotFoundError, match=re.escape(message)):
         datasets.iob(tmp_path)
+
+
+@pytest.mark.parametrize("odd", list("\u2028\u2029\x0b\x0c\x1c\x1d\x1e\x85\u00a0\u3000\r"))
+def test_iob_ends_lines_and_words_where_an_editor_does(tmp_path, odd):
+    folder = iob_folder(tmp_path, "", "")
+    for end in (b"\n", b"\r\n"):
+        (folder / "train.seq.in").write_bytes(f"a{odd}b  {odd} c\t d".encode() + end + b"e" + end)
+        (folder / "train.seq.out").write_bytes(b"O\tB-x  I-x O " + end + b"O" + end + end)
+        first, second = datasets.iob(folder)["train"]
+        assert first == ((f"a{odd}b", odd, "c", "d"), ("O", "B-x", "I-x", "O"))
+        assert second == (("e",), ("O",))
+
+
+def test_iob_drops_a_byte_order_mark(tmp_path):
+    folder = iob_folder(tmp_path, "\ufeffO x\n", "\ufeffO O\n")
+    assert datasets.iob(folder)["train"][0] == (("O", "x"), ("O", "O"))
+
+
+def test_iob_reads_a_folder_for_each_part(tmp_path):
+    for part, word in {"train": "a", "dev": "b"}.items():
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "seq.in").write_text(f"{word}\n")
+        (tmp_path / part / "seq.out").write_text("O\n")
+        (tmp_path / part / "label").write_text("flight\n")
+    assert datasets.iob(tmp_path) == {
+        "train": (datasets.Sentence(("a",), ("O",)),),
+        "dev": (datasets.Sentence(("b",), ("O",)),),
+    }
+
+
+def test_iob_says_what_else_lies_there(tmp_path):
+    for name in ("b.txt", "a.conll", "c.pkl", "d"):
+        (tmp_path / name).write_text("EU B-ORG\n")
+    with pytest.raises(FileNotFoundError, match=r"got a folder with a\.conll, b\.txt, c\.pkl \.\.\.\."):
+        datasets.iob(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"got a file\. Is it in columns, a word and its tag a line\?"):
+        datasets.iob(tmp_path / "a.conll")
+    for tag in ("S-x", "E-x", "U-x", "L-x"):
+        message = f"line 1: a tag must be O, B-kind or I-kind, got '{tag}'. Is it IOBES? Then write B- for S- and U-"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            datasets.iob(iob_folder(tmp_path, "a\n", f"{tag}\n"))
+    for words, tags in (("", ""), ("\n\n", "\n\n")):
+        with pytest.raises(
+            ValueError, match=r"line 1: there must be a tag for each word, and one word at least, got 0"
+        ):
+            datasets.iob(iob_folder(tmp_path, words, tags))
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+NOT_TEXT = {
+    "git-lfs": (LFS, "a git-lfs pointer, a few lines in the file's place. Try git lfs pull."),
+    "web page": (b"\n<!DOCTYPE html>\n<html>", "a web page. Load the file itself, on GitHub by its button Raw."),
+    "gzip": (gzip.compress(b"text"), "something packed by gzip. Try gunzip"),
+    "bzip2": (bz2.compress(b"text"), "something packed by bzip2. Try bunzip2."),
+    "xz": (lzma.compress(b"text"), "something packed by xz. Try unxz."),
+    "zip": (b"PK\x03\x04\x14\0", "a zip archive, or NumPy's .npz. Unpack it first."),
+    "pickle": (pickle.dumps({"train": []}), "a pickle. A pickle can run any program"),
+    "UTF-16": (
+        "text".encode("utf-16"),
+        "UTF-16, or no text. Save it as UTF-8 in an editor, or try iconv -f utf-16 -t utf-8.",
+    ),
+    "UTF-16 without a mark": ("text".encode("utf-16-le"), "UTF-16, or no text. Save it as UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TEXT)
+def test_what_is_no_text_is_recognised(tmp_path, name):
+    content, message = NOT_TEXT[name]
+    path = tmp_path / "mine.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="^" + re.escape(f"text: {path} must be UTF-8 text, got {message}")):
+        datasets.text(path)
+    folder = iob_folder(tmp_path, "a\n", "O\n")
+    (folder / "train.seq.in").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^iob: .*train\.seq\.in must be UTF-8 text, got"):
+        datasets.iob(folder)
+
+
+def test_iob_says_where_a_file_is_not_utf8(tmp_path):
+    folder = iob_folder(tmp_path, "a\n", "O\n")
+    (folder / "train.seq.in").write_bytes("Gruß\n".encode("latin-1"))
+    with pytest.raises(
+        ValueError, match=r"^iob: .*train\.seq\.in must be UTF-8, got byte 0xdf at position 3\. Save it"
+    ):
+        datasets.iob(folder)
+
+
+def test_text_keeps_all_but_the_mark_and_the_ends_of_lines(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_bytes("\ufeff<html>\r\na\u2028b\x0c\x85\u00a0\ufeff\r".encode())
+    assert datasets.text(path) == "<html>\na\u2028b\x0c\x85\u00a0\ufeff\r"
+
+
+def test_a_python_without_its_help_or_its_source_is_explained(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    message = (
+        "text: Python's help topics must be there, got a Python without them. Give a file of yours: text('mine.txt')"
+    )
+    with pytest.raises(ModuleNotFoundError, match="^" + re.escape(message)):
+        datasets.text()
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    message = r"^source_code: ten files of Python's own source must be there, got 0 in .*/\. Is it in a zip file\?$"
+    with pytest.raises(FileNotFoundError, match=message):
+        datasets.source_code()
+
+
+def test_source_in_an_encoding_of_its_own_is_read_in_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    for n in range(10):
+        (tmp_path / f"m{n}.py").write_bytes("# coding: latin-1\nx = 'Gruß'\n".encode("latin-1") * 200)
+    parts = datasets.source_code()
+    assert all("Gruß" in piece.text for pieces in parts.values() for piece in pieces)
 
 
 @pytest.mark.parametrize(
@@ -305,15 +440,83 @@ def test_piano_roll_explains_a_missing_and_a_damaged_file(tmp_path):
             datasets.piano_roll(path)
 
 
+NOT_MAT = {
+    "pickle": (
+        pickle.dumps({"train": [[(60, 64)]]}),
+        "a pickle. Take the .mat file of the same name. A pickle can run any program",
+    ),
+    "old pickle": (pickle.dumps({"train": []}, 0), "a pickle. Take the .mat file of the same name."),
+    "git-lfs": (LFS, "a git-lfs pointer, a few lines in the file's place. Try git lfs pull."),
+    "web page": (b"<!DOCTYPE html><html></html>", "a web page. Load the file itself"),
+    "npz": (b"PK\x03\x04\x14\0", "a zip archive, or NumPy's .npz. Unpack it first."),
+    "npy": (b"\x93NUMPY\x01\0", "an array of NumPy's, .npy. Read it with np.load."),
+    "midi": (b"MThd\0\0\0\x06", "a MIDI file. Turn it into a piano roll first."),
+    "mat 7.3": (
+        b"MATLAB 7.3 MAT-file, Platform: GLNXA64",
+        "a .mat file of version 7.3, HDF5 inside. In MATLAB, save it again",
+    ),
+    "hdf5": (b"\x89HDF\r\n\x1a\n", "HDF5. In MATLAB, save it again with '-v7'."),
+    "octave": (b"# Created by Octave 8.4.0", "Octave's own text format. In Octave, save it again with -v7."),
+}
+
+
+@pytest.mark.parametrize("name", NOT_MAT)
+def test_piano_roll_says_what_a_file_is_that_is_no_mat(tmp_path, name):
+    content, message = NOT_MAT[name]
+    path = tmp_path / "JSB.mat"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="^" + re.escape(f"piano_roll: {path} must be a .mat file, got {message}")):
+        datasets.piano_roll(path)
+    with pytest.raises(FileNotFoundError, match="got a folder"):
+        datasets.piano_roll(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("piece", "message"),
+    [
+        (
+            np.where(np.eye(3, 88, 40, dtype=bool), np.uint8(64), np.uint8(0)),
+            "hold 0 and 1 alone, got 64 at step 0, key 40. Are these velocities? Then (piece > 0).",
+        ),
+        (
+            keys(K=128),
+            "be (T, 88) of 0 and 1, got (3, 128). Are these MIDI's 128 notes? The piano's are piece[:, 21:109].",
+        ),
+        (keys(T=88, K=5), "be (T, 88) of 0 and 1, got (88, 5). Is time last? Then piece.T."),
+        (keys(K=87), "be (T, 88) of 0 and 1, got (3, 87)."),
+        (np.full((2, 88), 0.5), "hold 0 and 1 alone, got 0.5 at step 0, key 0."),
+        (np.full((2, 88), -1.0), "hold 0 and 1 alone, got -1.0 at step 0, key 0."),
+        (np.full((2, 88), np.nan), "hold 0 and 1 alone, got nan at step 0, key 0."),
+        (np.zeros((0, 88)), "be (T, 88) of 0 and 1, got (0, 88)."),
+    ],
+)
+def test_piano_roll_says_what_a_piece_looks_like(tmp_path, piece, message):
+    path = mat(tmp_path / "a.mat", traindata=[keys()], validdata=[keys(), piece], testdata=[keys()])
+    with pytest.raises(ValueError, match=re.escape(f"a.mat, validdata, piece 1 must {message}") + "$"):
+        datasets.piano_roll(path)
+
+
+def test_piano_roll_reads_sparse_and_logical_pieces(tmp_path):
+    piece = np.eye(3, 88)
+    path = mat(tmp_path / "a.mat", traindata=[scipy.sparse.csc_matrix(piece)], validdata=[piece > 0], testdata=[piece])
+    for pieces in datasets.piano_roll(path).values():
+        np.testing.assert_array_equal(pieces[0], piece)
+        assert pieces[0].dtype == np.float32
+
+
+def test_piano_roll_wants_cells(tmp_path):
+    path = tmp_path / "a.mat"
+    savemat(path, {"traindata": keys()})
+    with pytest.raises(
+        ValueError, match=r"a\.mat, traindata must be a cell array of pieces, got one array\. In MATLAB"
+    ):
+        datasets.piano_roll(path)
+
+
 def test_piano_roll_explains_what_does_not_fit(tmp_path):
     path = mat(tmp_path / "a.mat", traindata=[keys()], testdata=[keys()])
     with pytest.raises(ValueError, match=r"a\.mat must hold validdata, got \['testdata', 'traindata'\]\."):
         datasets.piano_roll(path)
-    for piece, shape in [(keys(K=87), "(3, 87)"), (keys(value=2), "(3, 88)"), (np.full((2, 88), 0.5), "(2, 88)")]:
-        path = mat(tmp_path / "b.mat", traindata=[keys()], validdata=[keys(), piece], testdata=[keys()])
-        message = f"validdata, piece 1 must be (T, 88) of 0 and 1, got {shape}."
-        with pytest.raises(ValueError, match=re.escape(message)):
-            datasets.piano_roll(path)
 
 
 def test_digits_are_read_row_by_row():

@@ -1,5 +1,6 @@
 """Finite differences against derivatives known in closed form, and every verdict and every error of `gradcheck`."""
 
+import re
 from typing import NamedTuple
 
 import jax
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from rnnlib import bptt, losses
 from rnnlib.cells import elman_step, init_elman
-from rnnlib.gradcheck import compare, finite_differences, frozen_prefix
+from rnnlib.gradcheck import compare, complex_step, directional_check, finite_differences, frozen_prefix
 from tests.strategies import problem
 
 SHAPES = st.sampled_from([(), (1,), (3,), (2, 3), (1, 2, 2)])
 SEEDS = st.integers(0, 2**32 - 1)
+NET = problem(T=5, B=2, D=2, H=3, K=2)
 
 
 class Pair(NamedTuple):
@@ -150,7 +152,7 @@ def test_a_loss_must_be_one_number():
 @pytest.mark.bad_input
 def test_a_loss_must_be_float64(kind):
     expected = (
-        rf"^finite_differences: at W_hh\[0\] ± 0.001 the loss must be float64, got {kind.__name__}. "
+        rf"^finite_differences: at the parameters as given the loss must be float64, got {kind.__name__}. "
         r'Try float64 inputs; a loss of JAX needs jax.config.update\("jax_enable_x64", True\) too.$'
     )
     with pytest.raises(TypeError, match=expected):
@@ -160,7 +162,7 @@ def test_a_loss_must_be_float64(kind):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.bad_input
 def test_a_loss_must_be_finite(bad):
-    expected = rf"^finite_differences: at value ± 1e-05 the loss must be finite, got {bad}. Try smaller parameters or"
+    expected = rf"^finite_differences: at the parameters as given the loss must be finite, got {bad}. Try smaller parameters or"
     with pytest.raises(ValueError, match=expected):
         finite_differences(lambda p: bad, 1.0)
 
@@ -170,6 +172,324 @@ def test_an_entry_is_named_by_its_path():
     params = {"cell": Pair(np.ones(1), [np.ones(1), np.ones((2, 2))])}
     with pytest.raises(ValueError, match=r"at cell\.right\.1\[1, 0\] ± 1e-05 the loss must be finite"):
         finite_differences(lambda p: 0.0 if p["cell"].right[1][1, 0] == 1 else np.nan, params)
+
+
+# --- finite_differences: can the judge be trusted here? ---------------------------------------------------------------
+
+
+def net_loss(dtype):
+    """A small Elman net's loss, computed in this precision from its float64 parameters, as a plain Python float."""
+    xs, targets = NET.xs.astype(dtype), NET.d_ys.astype(dtype)
+
+    def loss(params):
+        params = jax.tree.map(lambda p: p.astype(dtype), params)
+        return float(losses.squared_error(bptt.forward(params, xs).ys, targets))
+
+    return loss
+
+
+WRAPPED = {  # losses of an array in which everything, or one part, is float32 on the way
+    "float()": lambda w: float((w.astype(np.float32) ** 3).sum()),
+    "np.float64()": lambda w: np.float64(np.sin(w.astype(np.float32)).sum()),
+    "a mean of floats": lambda w: np.mean([float(np.tanh(k * w.astype(np.float32)).sum()) for k in range(8)]),
+    "a factor": lambda w: float((w.astype(np.float32) ** 2).mean()) / 3,
+    "beside weight decay": lambda w: float(np.exp(w.astype(np.float32)).sum()) + 0.01 * (w**2).sum(),
+    "the parameters alone": lambda w: (w.astype(np.float32).astype(float) ** 2).sum(),
+    "in jax": lambda w: float(jnp.square(jnp.asarray(w, jnp.float32)).sum()),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_loss_in_float32_is_noticed_however_it_is_wrapped(name):
+    for seed in range(5):
+        w = np.random.default_rng(seed).standard_normal((3, 4))
+        with pytest.raises(
+            TypeError, match=r"^finite_differences: the loss must be computed in float64 throughout, got "
+        ) as error:
+            finite_differences(WRAPPED[name], w)
+        assert "Is a part of it float32, or rounded? Try jax.config.update" in str(error.value)
+
+
+def test_the_derivative_of_a_float32_loss_is_refused_rather_than_wrong():
+    with pytest.raises(TypeError, match=r"got (a noise of|float32 numbers alone)"):  # it said 2.1935 for 2.2
+        finite_differences(lambda w: float(np.float32(w) ** 2), 1.1)
+
+
+def test_a_net_in_float32_is_noticed_and_the_same_in_float64_is_right():
+    with pytest.raises(TypeError, match="float64 throughout"):
+        finite_differences(net_loss(np.float32), NET.params)
+    tape = bptt.forward(NET.params, NET.xs)
+    grads = bptt.backward(NET.params, tape, losses.squared_error_grad(tape.ys, NET.d_ys))
+    assert compare(grads, finite_differences(net_loss(np.float64), NET.params)).agree
+
+
+LEGITIMATE = {  # losses and their derivatives, entry by entry
+    "constant": (lambda w: 2.5, lambda w: 0 * w),
+    "zero": (lambda w: 0.0, lambda w: 0 * w),
+    "integers": (lambda w: float((w > 0).sum() + 7), lambda w: 0 * w),
+    "rounded": (lambda w: float(np.round(w).sum()), lambda w: 0 * w),
+    "one entry": (lambda w: w.ravel()[0] ** 2, lambda w: 2 * w * (np.arange(w.size) == 0).reshape(w.shape)),
+    "linear": (lambda w: 3 * w.sum(), lambda w: 3 + 0 * w),
+    "tiny": (lambda w: 1e-20 * np.sin(w).sum(), lambda w: 1e-20 * np.cos(w)),
+    "huge": (lambda w: 1e20 * np.sin(w).sum(), lambda w: 1e20 * np.cos(w)),
+    "far from zero": (lambda w: 1e6 + np.sin(w).sum(), lambda w: np.cos(w)),
+    "steep": (lambda w: np.exp(8 * w).sum(), lambda w: 8 * np.exp(8 * w)),
+    "saturated": (lambda w: np.tanh(30 * w).sum(), lambda w: 30 / np.cosh(30 * w) ** 2),
+    "cancelling": (lambda w: ((w + 1) ** 2 - w**2 - 2 * w - 1).sum(), lambda w: 0 * w),
+    "a cube": (lambda w: (w**3).sum(), lambda w: 3 * w**2),
+    "float32 data": (lambda w: (np.float32(0.1) * w).sum() + float(np.float32(0.3)), lambda w: np.float32(0.1) + 0 * w),
+    "log of a sum": (lambda w: np.log(np.exp(w).sum()), lambda w: np.exp(w) / np.exp(w).sum()),
+}
+
+
+@pytest.mark.parametrize("name", LEGITIMATE)
+@given(w=arrays())
+def test_a_loss_in_float64_raises_no_alarm(name, w):
+    loss, slope = LEGITIMATE[name]
+    got, wanted = finite_differences(loss, w), slope(w)
+    size = max(abs(float(loss(w))), np.abs(wanted).max())
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-8 * size + 1e-9 * (name != "tiny"))
+
+
+@pytest.mark.parametrize("at", [0.0, 1.0, -2.0, 100.0])
+def test_nor_does_one_at_its_least_or_at_round_numbers(at):
+    w = np.full((2, 2), at)
+    for loss in (
+        lambda p: (p * p - 2 * at * p + at * at).sum(),
+        lambda p: ((p - at) ** 2).sum(),
+        lambda p: ((p - at) ** 4).sum(),
+        lambda p: p.sum() - 4 * at + 0.1,
+        lambda p: (np.abs(p - at) ** 1.5).sum() / 10,
+    ):
+        got = finite_differences(loss, w)
+        assert np.abs(got).max() == pytest.approx(1 if got[0, 0] > 0.5 else 0, abs=1e-7)
+
+
+def test_nor_does_what_a_cancellation_leaves_over():
+    w = np.random.default_rng(43).uniform(-2, 2, (2, 3))
+    assert 1e-9 < abs(np.tanh(30 * w).sum()) < 4e-9  # ones that cancel: multiples of 2⁻⁵³, which float32 can hold
+    assert np.abs(finite_differences(lambda w: np.tanh(30 * w).sum(), w)).max() < 1e-6
+
+
+@pytest.mark.parametrize("at", ["w[0]", "w[2]"])
+def test_a_kink_is_named_with_its_entry_and_both_slopes(at):
+    w = np.where([at == "w[0]", False, at == "w[2]"], 0.0, 1.0)
+    expected = (
+        rf"^finite_differences: at {re.escape(at)} ± 1e-05 the loss must have one slope, got 0 below and 2 above. "
+        r"A kink, such as a ReLU's at 0, has no gradient. Try random parameters, or a smaller step.$"
+    )
+    with pytest.raises(ValueError, match=expected):
+        finite_differences(lambda p: 2 * np.maximum(p["w"], 0).sum(), {"w": w})
+
+
+def test_a_net_of_relus_at_zero_pre_activation_is_noticed_and_elsewhere_right():
+    rng = np.random.default_rng(0)
+    W, x = rng.standard_normal((3, 4)), rng.standard_normal(3)
+
+    def loss(b):
+        return np.maximum(x @ W + b, 0).sum()
+
+    np.testing.assert_allclose(finite_differences(loss, np.zeros(4)), x @ W > 0, atol=1e-9)
+    with pytest.raises(
+        ValueError, match=r"at value\[2\] ± 1e-05 the loss must have one slope, got 0 below and 1 above"
+    ):
+        finite_differences(loss, np.where(np.arange(4) == 2, -x @ W, 0))
+
+
+@pytest.mark.parametrize("offset", [2e-6, -2e-6, 8e-6])
+def test_a_kink_within_the_step_is_noticed_and_one_beyond_does_no_harm(offset):
+    with pytest.raises(ValueError, match="must have one slope, got"):
+        finite_differences(lambda w: max(w, 0.0), offset)
+    assert finite_differences(lambda w: max(w, 0.0), offset, step=1e-7) == pytest.approx(float(offset > 0), abs=1e-6)
+
+
+def test_a_jump_has_no_slope_either():
+    with pytest.raises(ValueError, match=r"must have one slope, got 0 below and 1e\+05 above"):
+        finite_differences(lambda w: float(w > 0), 0.0)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "a new batch", "a kept state", "a changed argument"])
+def test_two_calls_that_differ_are_noticed(kind):
+    rng, kept = np.random.default_rng(0), [0.0]
+
+    def loss(w):
+        if kind == "dropout":
+            return float((w * (rng.random(3) < 0.5)).sum())
+        if kind == "a new batch":
+            return float((w * rng.standard_normal(3)).sum())
+        if kind == "a kept state":
+            kept[0] = np.tanh(kept[0] + w.sum())
+            return float(kept[0])
+        w *= 0.5
+        return float(w.sum())
+
+    expected = (
+        r"^finite_differences: two calls of the loss at one place must give one number, got \S+ and \S+\. "
+        r"Try without dropout, with one batch and one seed; does the loss keep or change something between calls\?$"
+    )
+    with pytest.raises(ValueError, match=expected):
+        finite_differences(loss, np.ones(3))
+
+
+def test_a_loss_that_drifts_late_is_noticed_in_the_end():
+    calls = []
+
+    def loss(w):
+        calls.append(w)
+        return float(w.sum()) + (0.5 if len(calls) > 28 else 0.0)
+
+    with pytest.raises(ValueError, match=r"must give one number, got 4 and 4\.5\. Try without"):
+        finite_differences(loss, np.ones(4))
+
+
+def test_a_loss_with_a_border_close_by_is_still_differentiated():
+    w = np.array([2e-5, 3.0])
+    np.testing.assert_allclose(
+        finite_differences(lambda w: np.sum(w * np.log(w)), w, step=1e-7), 1 + np.log(w), rtol=1e-5
+    )
+
+
+# --- directional_check ------------------------------------------------------------------------------------------------
+
+
+def right_gradient():
+    tape = bptt.forward(NET.params, NET.xs)
+    return bptt.backward(NET.params, tape, losses.squared_error_grad(tape.ys, NET.d_ys))
+
+
+def checked(grads, **options):
+    return directional_check(net_loss(np.float64), NET.params, grads, rng=np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize("name", NET.params._fields)
+def test_random_directions_name_the_parameter_that_is_wrong(name):
+    right = right_gradient()
+    assert checked(right).agree
+    for wrong, verdict in ((2 * getattr(right, name), "scaled by 2"), (-getattr(right, name), "opposite")):
+        comparison = checked(right._replace(**{name: wrong}))
+        assert comparison[name].verdict == verdict
+        assert [row.name for row in comparison.rows if row.verdict != "agree"] == [name]
+
+
+def test_one_wrong_entry_among_many_shows():
+    right = right_gradient()
+    W_hh = right.W_hh.copy()
+    W_hh[1, 2] += 1e-3 * np.linalg.norm(W_hh)
+    assert checked(right._replace(W_hh=W_hh))["W_hh"].verdict == "differ"
+
+
+@given(SEEDS, st.integers(2, 5))
+def test_a_direction_says_what_the_finite_differences_say(seed, directions):
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal((3, 2))
+    grads = finite_differences(lambda p: np.sin(p).sum(), w)
+    assert directional_check(lambda p: np.sin(p).sum(), w, grads, directions=directions, rng=rng).agree
+
+
+def test_two_evaluations_a_direction_however_large_the_net():
+    def evaluations(size, directions):
+        calls = []
+
+        def loss(w):
+            calls.append(w)
+            return float((w**2).sum())
+
+        directional_check(loss, np.ones(size), 2 * np.ones(size), directions=directions, rng=np.random.default_rng(0))
+        return len(calls)
+
+    assert evaluations(10_000, 2) == evaluations(10, 2)
+    assert evaluations(10, 5) - evaluations(10, 2) == 6
+
+
+def test_directions_leave_the_parameters_alone():
+    before = jax.tree.map(np.copy, NET.params)
+    checked(right_gradient())
+    jax.tree.map(np.testing.assert_array_equal, NET.params, before)
+
+
+@pytest.mark.bad_input
+def test_what_directional_check_cannot_do_is_explained():
+    right, rng = right_gradient(), np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"^directional_check: directions must be at least 2, got 1. With one, all"):
+        checked(right, directions=1)
+    with pytest.raises(
+        ValueError, match=r"^directional_check: grads must be built as params are, got .* Is a parameter"
+    ):
+        checked(tuple(right))
+    with pytest.raises(ValueError, match=r"^directional_check: grads, h0 must be \(3,\), got \(2, 3\). Is a sum over"):
+        checked(right._replace(h0=np.ones((2, 3))))
+    with pytest.raises(TypeError, match=r"^directional_check: the loss must be computed in float64 throughout, got"):
+        directional_check(net_loss(np.float32), NET.params, right, rng=rng)
+
+
+# --- complex_step -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("f", "slope"), [(np.sin, np.cos), (np.tanh, lambda x: 1 - np.tanh(x) ** 2), (np.exp, np.exp)])
+@given(tree=TREES)
+def test_a_complex_step_is_exact_in_any_tree(f, slope, tree):
+    got = complex_step(lambda p: sum(np.sum(f(leaf)) for leaf in jax.tree.leaves(p)), tree)
+    assert_close(got, jax.tree.map(slope, tree), 1e-14)
+
+
+def complex_loss(params):
+    h, total = np.tile(params.h0, (2, 1)), 0.0
+    for x, target in zip(NET.xs, NET.d_ys, strict=True):
+        h = np.tanh(x @ params.W_xh + h @ params.W_hh + params.b_h)
+        total = total + ((h @ params.W_hy + params.b_y - target) ** 2).sum() / 2
+    return total / (5 * 2)
+
+
+@pytest.mark.parametrize("step", [1e-10, 1e-20, 1e-100])
+def test_a_complex_step_of_any_size_checks_a_net_to_fourteen_digits(step):
+    assert compare(complex_step(complex_loss, NET.params, step=step), right_gradient(), tolerance=1e-13).agree
+    assert not compare(finite_differences(complex_loss, NET.params), right_gradient(), tolerance=1e-13).agree
+
+
+def test_complex_steps_leave_the_parameters_real_and_alone():
+    before = jax.tree.map(np.copy, NET.params)
+    complex_step(complex_loss, NET.params)
+    jax.tree.map(np.testing.assert_array_equal, NET.params, before)
+
+
+def into_real_array(w):
+    hs = np.zeros(3)
+    hs[:] = w
+    return hs.sum() + w.sum()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (
+            lambda w: (w * w.conj()).sum(),
+            ValueError,
+            "the loss must be analytic, got a slope of 0 by a complex step and",
+        ),
+        (
+            lambda w: (w**2).sum() + np.abs(w).sum(),
+            ValueError,
+            "Does it take abs, a conjugate, a norm, or the real part?",
+        ),
+        (lambda w: (w**2).sum() + 1j * 0 + w.real.sum(), ValueError, "the loss must be analytic, got a slope of"),
+        (lambda w: np.linalg.norm(w), TypeError, "along a direction the loss must be complex128, got float64. Does it"),
+        (lambda w: float(w.sum()), TypeError, "the loss must take complex numbers, got: "),
+        (into_real_array, TypeError, "the loss must take complex numbers, got: "),
+        (lambda w: losses.squared_error(w[:, None, None], np.ones((3, 1, 1))), TypeError, "must take complex numbers"),
+        (lambda w: w, ValueError, "must be one number, got shape (3,). Try summing it."),
+        (lambda w: w.sum() * np.nan, ValueError, "must be finite, got"),
+    ],
+)
+def test_a_loss_that_is_not_analytic_is_explained(loss, error, message):
+    with pytest.raises(error, match=r"^complex_step: .*" + re.escape(message)):
+        complex_step(loss, np.array([0.5, -1.0, 2.0]))
+
+
+@pytest.mark.bad_input
+def test_a_complex_step_must_be_positive():
+    with pytest.raises(ValueError, match=r"^complex_step: step must be positive, got 0. Try 1e-5.$"):
+        complex_step(np.sum, np.ones(2), step=0)
 
 
 # --- compare: the numbers ---------------------------------------------------------------------------------------------
@@ -363,7 +683,6 @@ def test_rows_are_found_by_name_and_fields_by_place():
 
 # --- frozen_prefix ----------------------------------------------------------------------------------------------------
 
-NET = problem(T=5, B=2, D=2, H=3, K=2)
 STEPS = np.arange(5)
 
 

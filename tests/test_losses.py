@@ -190,12 +190,13 @@ SYMBOL_ERRORS = {
     "counted from one": (
         (GOOD.ys, np.full((5, 2), 4)),
         ValueError,
-        "targets must lie in 0 ... 3 for 4 outputs, got 4 ... 4. Do the symbols count from 1, or has ys too few columns?",
+        "targets must lie in 0 ... 3 for 4 outputs, got 4 at targets[0, 0]. Do the symbols count from 1, or has ys too few columns?",
     ),
     "a target of -1": (
         (GOOD.ys, np.where(np.arange(2) == 1, -1, GOOD.symbols * 0)),
         ValueError,
-        "targets must lie in 0 ... 3 for 4 outputs, got -1 ... 0. Do the symbols count from 1, or has ys too few columns?",
+        "targets must lie in 0 ... 3 for 4 outputs, got -1 at targets[0, 1]. Is it padding? Give such steps weight 0: "
+        "weights=mean_over_steps(targets >= 0).",
     ),
     "float targets": (
         (GOOD.ys, GOOD.symbols.astype(float)),
@@ -348,3 +349,88 @@ def test_a_mask_of_another_kind_is_explained(mean):
 def test_weights_keep_the_type_of_a_floating_mask(mean):
     mask = np.array([[1, 1], [1, 0]], np.float32)
     assert mean(mask).dtype == mean(jnp.asarray(mask)).dtype == np.float32
+
+
+NOTHING = {"symbols": [-1, -100, 4, 2**31 - 1], "values": [np.nan, np.inf, -np.inf, 1e300]}
+WEIGHTS = np.where(np.arange(10).reshape(5, 2) % 3 == 0, 0.0, 0.7)
+
+
+@each_loss
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+def test_what_stands_at_weight_0_is_not_looked_at(name, kind):
+    loss, grad, targets_name = LOSSES[name]
+    targets, nothing = getattr(GOOD, targets_name), NOTHING[targets_name][kind]
+    expected, right = loss(GOOD.ys, targets, WEIGHTS), grad(GOOD.ys, targets, WEIGHTS)
+    unheard = WEIGHTS == 0
+    spoilt = GOOD.ys.copy(), targets.copy()
+    spoilt[0][unheard], spoilt[1][unheard] = NOTHING["values"][kind], nothing
+    assert loss(*spoilt, WEIGHTS) == expected
+    np.testing.assert_array_equal(grad(*spoilt, WEIGHTS), right)
+    assert not right[unheard].any()
+    arrays = [jnp.asarray(a) for a in (*spoilt, WEIGHTS)]
+    for run in (jax.value_and_grad(loss), jax.jit(jax.value_and_grad(loss))):
+        theirs, d_ys = run(*arrays)
+        assert float(theirs) == pytest.approx(float(expected), rel=1e-12)
+        np.testing.assert_allclose(d_ys, right, rtol=1e-12, atol=1e-15)
+    mixed = jax.jit(jax.grad(lambda ys, weights: loss(ys, spoilt[1], weights)))  # the targets of NumPy, the rest traced
+    np.testing.assert_allclose(mixed(arrays[0], arrays[2]), right, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+@pytest.mark.parametrize("bad", [-1, -100, 4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_symbol_that_is_none_is_named_with_its_place_in_numpy_and_jax_alike(kind, bad, weighted):
+    weights = np.where(np.arange(10).reshape(5, 2) == 3, 0.0, 1.0)  # at [1, 1]
+    targets = GOOD.symbols.copy()
+    targets[1, 1] = targets[3, 0] = bad
+    at = "[3, 0]" if weighted else "[1, 1]"
+    hint = "Is it padding? Give such steps weight 0" if bad < 0 else "Do the symbols count from 1"
+    arrays = [kind(a) for a in (GOOD.ys, targets, weights)[: 3 if weighted else 2]]
+    message = f"targets must lie in 0 ... 3 for 4 outputs, got {bad} at targets{at}. {hint}"
+    for function in LOSSES["softmax_cross_entropy"][:2]:
+        with pytest.raises(ValueError, match="^" + re.escape(f"{function.__name__}: {message}")):
+            function(*arrays)
+    with pytest.raises(ValueError, match=re.escape(message)):  # ys is traced, the targets can be seen
+        jax.grad(losses.softmax_cross_entropy)(jnp.asarray(GOOD.ys), *arrays[1:])
+
+
+@pytest.mark.parametrize("bad", [-1, -100, 4])
+def test_under_jit_where_no_place_can_be_named_loss_and_gradient_are_nan(bad):
+    targets = GOOD.symbols.copy()
+    targets[3, 0] = bad
+    loss, d_ys = jax.jit(jax.value_and_grad(losses.softmax_cross_entropy))(jnp.asarray(GOOD.ys), jnp.asarray(targets))
+    assert np.isnan(loss)
+    assert np.isnan(d_ys[3, 0]).any()
+    assert np.isfinite(np.delete(d_ys, 3, axis=0)).all()
+
+
+def test_the_weights_that_the_message_proposes_are_right():
+    targets = np.where(np.arange(2) == 1, -100, GOOD.symbols)
+    weights = losses.mean_over_steps(targets >= 0)
+    ours = losses.softmax_cross_entropy(GOOD.ys, targets, weights)
+    assert float(ours) == pytest.approx(
+        float(losses.softmax_cross_entropy(GOOD.ys[:, :1], GOOD.symbols[:, :1])), rel=1e-12
+    )
+
+
+def test_a_nan_that_counts_is_not_hidden():
+    ys = GOOD.ys.copy()
+    ys[2, 1] = np.nan
+    for name, (loss, grad, kind) in LOSSES.items():
+        assert np.isnan(loss(ys, getattr(GOOD, kind), WEIGHTS)), name
+        assert np.isnan(grad(ys, getattr(GOOD, kind), WEIGHTS)[2, 1]).all(), name
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_outputs_of_sixteen_bits_are_floating_point(name, dtype):
+    loss, grad, kind = LOSSES[name]
+    targets = getattr(GOOD, kind)
+    ys = GOOD.ys.astype(dtype)
+    small = targets if kind == "symbols" else targets.astype(dtype)
+    expected, right = loss(GOOD.ys, targets), grad(GOOD.ys, targets)
+    assert float(loss(ys, small)) == pytest.approx(float(expected), rel=0.03)
+    assert float(loss(jnp.asarray(ys), jnp.asarray(small))) == pytest.approx(float(expected), rel=0.03)
+    assert grad(ys, small).dtype == dtype
+    np.testing.assert_allclose(grad(ys, small).astype(float), right, atol=0.02)

@@ -53,7 +53,6 @@ BREACHES = {
     "then the question": put("title", "# 90 · Sample"),
     "## headings must begin": put("aims", "## Aims"),
     "and end with": put("further", "## What else"),
-    "cells, 40 at most": lambda nb: nb.cells.extend(new_markdown_cell("x", id=f"more-{i}") for i in range(40)),
     "5 to 8 answers": put("questions", "## Questionnaire"),
     "lower-case words": lambda nb: cell(nb, "touch").update(id="Touch_it"),
     "such as forward-by-hand": lambda nb: cell(nb, "touch").update(id="a1b2c3d4"),

@@ -145,10 +145,11 @@ def test_an_update_that_is_not_finite_is_not_taken_and_none_after_it(bad_row, ca
     good, bad = stream(4, 0), stream(4, 1)
     bad[1][bad_row] = np.nan
     learner, history, stopped = train.train(along(1), train.start(RATE, net(), B), [good, bad, good])
-    until = [good, (bad[0][:bad_row], bad[1][:bad_row])]
+    until = [good] + [(bad[0][:bad_row], bad[1][:bad_row])] * (bad_row > 0)
     assert len(history) == 1
     assert compare(learner, by_hand(until, window=1), tolerance=1e-12).agree
     assert stopped.startswith(f"update {5 + bad_row} would have made the loss or the parameters NaN or infinite")
+    assert f"nan at targets[{bad_row}, 0, 0] stands in its data: does it count?" in stopped
     assert "Try a smaller rate, or optax.clip_by_global_norm" in stopped
     assert stopped in capsys.readouterr().out
 
@@ -158,8 +159,83 @@ def test_parameters_that_overflow_while_the_loss_is_finite_are_not_taken():
     trainer = along(2, wild)
     xs, targets = stream(4)
     learner, _, stopped = train.train(trainer, train.start(wild, net(), B), [(xs, 100 * targets)])
-    assert stopped.startswith("update ")
+    assert stopped.startswith(
+        "update 1 would have made the loss or the parameters NaN or infinite, and was not taken. Try a"
+    )
     assert all(np.isfinite(p).all() for p in learner.params)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("xs", "nan at xs[1, 2, 0] stands there. Mend it"),
+        ("targets", "inf at targets[0, 1, 1] stands there. Mend it"),
+        ("params", "nan at params.W_hh[2, 3] stands there. Mend it"),
+        (
+            "the loss",
+            "Data and parameters are finite: look for log 0, 0 / 0, or a target outside 0 ... K − 1 in the loss",
+        ),
+    ],
+)
+def test_a_loss_that_is_nan_before_the_first_update_is_not_the_rates_fault(where, said, capsys):
+    (xs, targets), params = stream(4), net()
+    if where == "xs":
+        xs[1, 2, 0] = np.nan
+    if where == "targets":
+        targets[0, 1, 1] = np.inf
+    if where == "params":
+        params.W_hh[2, 3] = np.nan
+    loss = (lambda ys, targets: jnp.log(0 * ys).sum() * 0) if where == "the loss" else losses.squared_error
+    learner, history, stopped = train.train(along(2, loss=loss), train.start(RATE, params, B), [(xs, targets)] * 2)
+    assert stopped == f"the loss is not finite before the first update, which no rate can help. {said}" + (
+        "" if where == "the loss" else ", or give such steps weight 0 and a mask"
+    )
+    assert stopped in capsys.readouterr().out
+    assert history == ()
+    assert compare(learner.params._replace(W_hh=net().W_hh), net(), tolerance=0.0).agree, "nothing was changed"
+
+
+def test_what_is_nan_and_not_heard_trains_and_is_not_blamed():
+    xs, targets = stream(6)
+    weights = np.where(np.arange(6)[:, None] % 2, 0.0, np.ones((6, B)))
+    targets[1::2] = np.nan
+
+    def objective(params, state, xs, targets, weights):
+        ys, state = unroll_scan(params, xs, state)
+        return losses.squared_error(ys, targets, weights), state
+
+    data = tuple(a[None] for a in (xs, targets, weights))
+    trained = train.train(train.updates(objective, RATE), train.start(RATE, net(), B), [data] * 2)
+    assert trained.stopped is None
+    assert len(trained.history) == 2
+    wild = optax.sgd(1e308)
+    trained = train.train(train.updates(objective, wild), train.start(wild, net(), B), [data])
+    assert trained.stopped.startswith("update 1 would have made")
+    assert "stands" not in trained.stopped
+
+
+def test_a_lost_update_says_whether_the_loss_or_the_parameters_were_at_fault():
+    xs, targets = stream(4)
+    wild = optax.sgd(1e308)
+    np.testing.assert_array_equal(along(2, wild)(train.start(wild, net(), B), xs, 100 * targets)[1], [np.inf, np.nan])
+    targets[2] = np.nan
+    values = along(1)(train.start(RATE, net(), B), xs, targets)[1]
+    np.testing.assert_array_equal(np.isnan(values), [False, False, True, True])
+
+
+@pytest.mark.bad_input
+def test_a_window_longer_than_the_data_is_an_error_and_not_no_training():
+    xs, targets = stream(10)
+    message = r"^stretch: window must fit into a stretch, got window 20 for a stretch of 10. Nothing would be trained"
+    with pytest.raises(ValueError, match=message):
+        along(20)(train.start(RATE, net(), B), xs, targets)
+    with pytest.raises(ValueError, match=message):
+        train.train(along(20), train.start(RATE, net(), B), [(xs, targets)])
+    assert along(10)(train.start(RATE, net(), B), xs, targets)[1].shape == (1,)
+    with pytest.raises(
+        ValueError, match=r"^train: the arrays of a stretch must have a step at least, got \[0, 0\]. Is a"
+    ):
+        train.train(along(2), train.start(RATE, net(), B), [(xs[:0], targets[:0])])
 
 
 def test_updates_is_the_obvious_loop_and_trains_h0_where_no_state_is_handed_on():

@@ -151,6 +151,29 @@ def test_types_are_promoted_as_in_the_loop():
         assert unroll.unroll_scan(*arguments)[1].dtype == np.float64
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_stands_at_masked_steps_is_heard_by_nothing(cell, reverse):
+    params, xs, state, d_ys = case(cell, 5, 3, 2, 4, 2)
+    mask = np.arange(5)[:, None] < np.array([5, 3, 1])
+    weights = losses.mean_over_steps(mask)
+
+    def loss(params, xs, state, targets):
+        ys, last = unroll.unroll_scan(params, xs, state, mask=mask, reverse=reverse)
+        return losses.squared_error(ys, targets, weights) + sum(leaf.sum() for leaf in jax.tree.leaves(last))
+
+    def spoilt(value):
+        return params, np.where(mask[..., None], xs, value), state, np.where(mask[..., None], d_ys, value)
+
+    run = jax.value_and_grad(loss, (0, 1, 2))
+    compiled = jax.jit(run)
+    right = compiled(*spoilt(0.0))
+    for nothing in (np.nan, np.inf, -np.inf):
+        agree(compiled(*spoilt(nothing)), right, 1e-12)
+    agree(run(*spoilt(np.nan)), right, 1e-12)
+    assert not right[1][1][~mask].any()
+
+
 def test_a_mask_of_all_zeros_changes_nothing():
     params, xs, state, _ = case("lstm", 3, 2, 3, 4, 2)
     agree(unroll.unroll_scan(params, xs, state, mask=np.zeros((3, 2), int))[1], state, 0)
@@ -304,11 +327,17 @@ def test_bad_input_is_explained(run):
 
     refuses(
         ValueError,
-        "xs must be (T, B, 3) to match W_xh (3, 16), got (8, 3, 20). Is time last? Try jnp.moveaxis(xs, -1, 0).",
+        "xs must be (T, B, 3) to match W_xh (3, 16), got (8, 3, 20). Inputs come last. "
+        "Try xs.transpose(2, 0, 1) if it is (B, D, T), xs.transpose(0, 2, 1) if it is (T, D, B).",
         params,
         np.zeros((8, 3, 20)),
     )
-    refuses(ValueError, "xs must be (T, B, 3) to match W_xh (3, 16), got (8, 3). Time comes first", params, xs[:, 0])
+    refuses(
+        ValueError,
+        "xs must be (T, B, 3) to match W_xh (3, 16), got (8, 3). One sequence alone is xs[:, None].",
+        params,
+        xs[:, 0],
+    )
     refuses(
         ValueError, "xs must be (T, B, 3) to match W_xh (3, 16), got (0, 4, 3). T must be at least 1.", params, xs[:0]
     )

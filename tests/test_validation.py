@@ -1,7 +1,10 @@
+import re
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnlib.validation import require_array, require_finite, require_floating, require_shape, require_size
+from rnnlib.validation import axes_hint, require_array, require_finite, require_floating, require_shape, require_size
 
 
 def test_good_input_passes():
@@ -67,3 +70,49 @@ def test_wrong_types_are_named(check, message):
 def test_wrong_values_are_named(check, message):
     with pytest.raises(ValueError, match=message):
         check()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.float32, np.float64, np.longdouble, jnp.float8_e4m3fn])
+def test_every_floating_point_type_is_one(dtype):
+    require_floating("f", xs=np.zeros(3, dtype))
+    require_floating("f", xs=np.zeros(3, dtype)[0])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, complex, object, "U3", "M8[s]", "V8", jnp.int4])
+def test_no_other_type_is_one(dtype):
+    with pytest.raises(TypeError, match=r"^f: xs must hold floating-point numbers, got "):
+        require_floating("f", xs=np.zeros(3, dtype))
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        (
+            (8, 3, 20),
+            "Inputs come last. Try xs.transpose(2, 0, 1) if it is (B, D, T), xs.transpose(0, 2, 1) if it is (T, D, B).",
+        ),
+        (
+            (3, 8, 20),
+            "Inputs come last. Try xs.transpose(2, 1, 0) if it is (D, B, T), xs.transpose(1, 2, 0) if it is (D, T, B).",
+        ),
+        ((20, 3, 1), "Inputs come last. Try xs.transpose(0, 2, 1) if it is (T, D, B)."),
+        ((1, 3, 20), "Inputs come last. Try xs.transpose(2, 0, 1) if it is (B, D, T)."),
+        ((3, 20, 1), "Inputs come last. Try xs.transpose(1, 2, 0) if it is (D, T, B)."),
+        ((3, 1, 20), "Inputs come last. Try xs.transpose(2, 1, 0) if it is (D, B, T)."),
+        (
+            (3, 3, 20),
+            "Inputs come last, and which of the axes of 3 they are, the sizes don't tell. Try np.transpose to (T, B, D).",
+        ),
+        ((20, 3), "One sequence alone is xs[:, None]."),
+        ((3, 20), "One sequence alone, inputs first, is xs.T[:, None]."),
+        ((20, 8, 4), "Time comes first, then batch, then inputs."),
+        ((20, 8, 3, 1), "Time comes first, then batch, then inputs."),
+        ((20,), "Time comes first, then batch, then inputs."),
+        ((0, 8, 3), "Time comes first, then batch, then inputs."),
+    ],
+)
+def test_the_transposition_that_is_advised_gives_time_batch_inputs(shape, hint):
+    assert axes_hint(shape, 3) == hint
+    letters = dict(re.findall(r"transpose\(([\d, ]+)\) if it is \(([TBD, ]+)\)", hint))
+    for axes, named in letters.items():
+        assert [named.split(", ")[int(axis)] for axis in axes.split(", ")] == ["T", "B", "D"]

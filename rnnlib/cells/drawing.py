@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnlib.validation import require_size
+from rnnlib.validation import is_floating, require_size
 
 
 def drawing(where, D, H, K, rng, gain, dtype):
@@ -13,7 +13,7 @@ def drawing(where, D, H, K, rng, gain, dtype):
         raise TypeError(
             f"{where}: rng must be a np.random.Generator, got {type(rng).__name__}. Try np.random.default_rng(0)."
         )
-    if not np.issubdtype(dtype, np.floating):
+    if not is_floating(dtype):
         raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype}. Try np.float64.")
 
     def weights(fan_in, fan_out):

@@ -1,11 +1,28 @@
-"""The clinic: what is wrong with a gradient, anybody's, said by name.
+"""The clinic: what is wrong with a gradient, with the function that makes it, or with a training, anybody's, said by name.
 
 catalogue      the mistakes that are known: what the code does, how it looks, why it happens, how to mend it
 explanations   what each does to a gradient, and the search for the fewest that explain one
 diagnosis      a gradient and the net it belongs to, to a verdict in words
+xray           a backward pass, shown what draws its own picture: which loss reaches which step, and by what slope and matrix
+examination    a net that does not train, examined from outside: `examine`, and `influence`, which loss hears which step
 """
 
 from rnnlib.clinic.catalogue import CATALOGUE, Mistake
 from rnnlib.clinic.diagnosis import Diagnosis, diagnose, wrong_gradient
+from rnnlib.clinic.examination import Examination, Finding, Influence, examine, influence
+from rnnlib.clinic.xray import XRay, xray
 
-__all__ = ["CATALOGUE", "Diagnosis", "Mistake", "diagnose", "wrong_gradient"]
+__all__ = [
+    "CATALOGUE",
+    "Diagnosis",
+    "Examination",
+    "Finding",
+    "Influence",
+    "Mistake",
+    "XRay",
+    "diagnose",
+    "examine",
+    "influence",
+    "wrong_gradient",
+    "xray",
+]

@@ -2,6 +2,7 @@
 
 text          characters: a text, its alphabet, one-hot vectors, strips side by side
 source        Python source with the class of each character
+files         what a file is, and text as it was written
 collections   tagged sentences, piano rolls, digits
 """
 

@@ -49,6 +49,7 @@ def source_code(unit: str = "file", *, characters: int = 1_000_000) -> dict[str,
 
     Raises:
         ValueError: another unit, or fewer than one character.
+        FileNotFoundError: this Python came without its source, as in a browser or an embedded one.
         TypeError: a number of characters that is not whole.
 
     Example:
@@ -65,7 +66,8 @@ def source_code(unit: str = "file", *, characters: int = 1_000_000) -> dict[str,
     folder = Path(sysconfig.get_path("stdlib"))
     parts, read, number = {"train": [], "valid": [], "test": []}, 0, 0
     for path in sorted(folder.glob("*.py"), key=lambda path: zlib.crc32(path.name.encode())):
-        text = path.read_text(encoding="utf-8")
+        with tokenize.open(path) as file:  # in the encoding that it declares
+            text = file.read()
         if not 4000 < len(text) < 80_000:
             continue
         if read >= characters and number >= 10:
@@ -73,6 +75,11 @@ def source_code(unit: str = "file", *, characters: int = 1_000_000) -> dict[str,
         part, number = {8: "valid", 9: "test"}.get(number % 10, "train"), number + 1
         parts[part] += _PIECES[unit](Code(path.name, text, token_classes(text)))
         read += len(text)
+    if number < 10:
+        got = f"{number} in {folder.name}/"
+        raise FileNotFoundError(
+            f"source_code: ten files of Python's own source must be there, got {got}. Is it in a zip file?"
+        )
     return {part: tuple(pieces) for part, pieces in parts.items()}
 
 

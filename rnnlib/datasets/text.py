@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from rnnlib.validation import require_size
+from rnnlib.datasets.files import read_text
+from rnnlib.validation import require_array, require_shape, require_size
 
 
 def text(path: str | Path | None = None) -> str:
@@ -22,7 +23,8 @@ def text(path: str | Path | None = None) -> str:
 
     Raises:
         FileNotFoundError: there is no such file, or it is a folder.
-        ValueError: the file is empty or not UTF-8.
+        ValueError: the file is empty, not UTF-8, or no text: a pointer of git-lfs, a web page, something packed.
+        ModuleNotFoundError: this Python came without its help topics, as in a browser or an embedded one.
 
     Example:
         >>> len(text()) > 100_000
@@ -31,20 +33,19 @@ def text(path: str | Path | None = None) -> str:
     Source: Python's standard library, `pydoc_data/topics.py`.
     """
     if path is None:
-        from pydoc_data.topics import topics
-
+        try:
+            from pydoc_data.topics import topics
+        except ModuleNotFoundError:
+            hint = "Give a file of yours: text('mine.txt'); in Pyodide, await pyodide.loadPackage('pydoc_data')."
+            raise ModuleNotFoundError(
+                f"text: Python's help topics must be there, got a Python without them. {hint}"
+            ) from None
         return "\n".join(topics[name] for name in sorted(topics))
     path = Path(path)
     if not path.is_file():
         there = "a folder" if path.is_dir() else "nothing there"
         raise FileNotFoundError(f"text: {path} must be a text file, got {there}. You are in {Path.cwd().name}/.")
-    try:
-        content = path.read_text(encoding="utf-8-sig")  # without a byte-order mark, if there is one
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"text: {path} must be UTF-8, got byte 0x{error.object[error.start]:02x} at position {error.start}. "
-            "Save it as UTF-8 in an editor, or try iconv -t utf-8."
-        ) from None
+    content = read_text("text", path)
     if not content:
         raise ValueError(f"text: {path} must hold some text, got an empty file. Did the download or the save finish?")
     return content
@@ -143,15 +144,19 @@ def streams(ids: Int[np.ndarray, " N"], B: int) -> tuple[Int[np.ndarray, "M B"],
         `(inputs, targets)`: (M, B) each, M = (N − 1) // B, time first; a strip goes on where the one before it ends.
 
     Raises:
-        ValueError: fewer than B + 1 symbols, or B below 1.
-        TypeError: B that is not whole.
+        ValueError: fewer than B + 1 symbols, ids of more than one axis, or B below 1.
+        TypeError: B that is not whole, ids that are no array.
 
     Example:
         >>> inputs, targets = streams(np.arange(7), 2)
         >>> inputs.T.tolist(), targets.T.tolist()
         ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
     """
-    require_size("streams", "B", B, most=max(1, len(ids) - 1), hint=f"There are {len(ids)} symbols.")
+    require_array("streams", ids=ids)
+    require_shape("streams", "ids", ids, ("N",), match="one text, or several in a row", hint="Try ids.ravel().")
+    if len(ids) < 2:
+        raise ValueError("streams: ids must hold 2 symbols or more, got 1: nothing follows it, so there is no target.")
+    require_size("streams", "B", B, most=len(ids) - 1, hint=f"There are {len(ids)} symbols.")
     M = (len(ids) - 1) // B
     return ids[: M * B].reshape(B, M).T, ids[1 : M * B + 1].reshape(B, M).T
 

@@ -7,6 +7,7 @@
     layout      where its nodes lie, for the static graph and the explorable
     highlight   Python source in colour
     jaxprs      the program that JAX traced, read in words
+    xray        the triangle of squares of a backward pass: which loss reaches which step
     widgets     the explorables; their scripts are in js/
 """
 

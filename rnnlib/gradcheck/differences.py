@@ -1,18 +1,24 @@
-"""Central differences, the judge of a gradient; and the function that a truncated gradient is the gradient of."""
+"""A gradient without a derivative: by central differences, along random directions, by complex steps."""
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from rnnlib.gradcheck import trees
+from rnnlib.gradcheck import judge, trees
+from rnnlib.gradcheck.comparison import Comparison, compare
+from rnnlib.validation import require_size
 
 
 def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float = 1e-5) -> Any:
     """Estimate the gradient of a loss by central differences, (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε, entry by entry.
 
     Two evaluations an entry, in float64: slow, and hard to get wrong. The error is about ε² |L'''| / 6 from the curve and
-    1e-16 |L| / ε from rounding; ε = 1e-5 is near the best for losses and parameters of order one.
+    1e-16 |L| / ε from rounding; ε = 1e-5 is near the best for losses and parameters of order one. Some twenty more evaluations ask
+    whether such a judge can be trusted here: is the loss the same at two calls, computed in float64 however it is wrapped, and
+    without a kink at θ? Where the slopes on both sides of an entry disagree, two further ones tell a kink from a curve.
 
     Args:
         loss: parameters to a number, pure.
@@ -23,112 +29,192 @@ def finite_differences(loss: Callable[[Any], float], params: Any, *, step: float
         The gradient, a pytree like `params` in float64.
 
     Raises:
-        ValueError: a step that is not positive or lost beside a large parameter, a loss that is no single number or not finite.
+        ValueError: a step that is not positive or lost beside a large parameter; a loss that is no single number, not finite,
+            another at a second call, or has a kink within ε of an entry.
         TypeError: a loss computed in float32, whose rounding would drown the difference; complex parameters.
 
     Example:
         >>> finite_differences(lambda p: (p["w"] ** 2).sum(), {"w": np.array([1.0, 3.0])})["w"].round(6)
         array([2., 6.])
 
-    Source: Press et al. (2007), Numerical Recipes, section 5.7.
+    Source: Press et al. (2007), Numerical Recipes, section 5.7. The noise of a loss, by third differences: Moré and Wild (2011),
+    Estimating computational noise, SIAM Journal on Scientific Computing 33, section 3.
     """
-    if not step > 0:
-        raise ValueError(f"finite_differences: step must be positive, got {step}. Try 1e-5.")
-    trees.require_real("finite_differences", params)
-    leaves, structure = trees.flatten(params)
-    leaves = [np.array(leaf, np.float64) for leaf in leaves]
-
-    def value(entry):
-        where = f"finite_differences: at {entry} ± {step:g} the loss must be"
-        return _one_number(loss(trees.unflatten(structure, leaves)), where)
-
+    where = "finite_differences"
+    leaves, value = _nudgeable(where, loss, params, step)
+    values, noise = judge.require_judge(where, value, leaves, step)
     grads = []
-    for name, leaf in zip(trees.names(structure), leaves, strict=True):
+    for name, leaf in zip(trees.names(trees.flatten(params)[1]), leaves, strict=True):
         grad = np.empty_like(leaf)
         for index in np.ndindex(leaf.shape):
             entry = f"{name}[{', '.join(map(str, index))}]" if index else name
-            centre = leaf[index]
-            up, down = centre + step, centre - step  # their distance is 2ε, but for rounding
-            if up == down:
-                raise ValueError(f"finite_differences: {entry} = {centre:g} ± {step:g} must differ. Try a larger step.")
-            leaf[index] = up
-            above = value(entry)
-            leaf[index] = down
-            below = value(entry)
-            leaf[index] = centre
-            grad[index] = (above - below) / (up - down)
+            nudge = partial(_nudged, where, value, leaf, index, entry)
+            above, below = nudge(step), nudge(-step)
+            grad[index] = (above.loss - below.loss) / (above.at - below.at)  # their distance is 2ε, but for rounding
+            judge.require_no_kink(where, entry, nudge, judge.Nudge(leaf[index], values[0]), above, below, noise)
+            values += [above.loss, below.loss]
         grads.append(grad)
-    return trees.unflatten(structure, grads)
+    judge.require_double(where, values)
+    judge.require_same(where, values[0], value(f"{where}: at the parameters as given the loss must be"))
+    return trees.unflatten(trees.flatten(params)[1], grads)
 
 
-def _one_number(loss, where):
-    if loss is None:
-        raise TypeError(f"{where} one number, got None. Does the loss return its value?")
-    loss = np.asarray(loss)
-    if loss.shape != ():
-        raise ValueError(f"{where} one number, got shape {loss.shape}. Try summing it.")
-    if loss.dtype != np.float64:
-        hint = 'Try float64 inputs; a loss of JAX needs jax.config.update("jax_enable_x64", True) too.'
-        raise TypeError(f"{where} float64, got {loss.dtype}. {hint}")
-    if not np.isfinite(loss):
-        raise ValueError(f"{where} finite, got {loss}. Try smaller parameters or a smaller step.")
-    return float(loss)
+def directional_check(
+    loss: Callable[[Any], float],
+    params: Any,
+    grads: Any,
+    *,
+    directions: int = 3,
+    step: float = 1e-5,
+    tolerance: float = 1e-6,
+    rng: np.random.Generator,
+) -> Comparison:
+    """Check a gradient along random directions, (L(θ + εv) − L(θ − εv)) / 2ε against g · v, a few for each parameter.
 
-
-def frozen_prefix(
-    step: Callable[[Any, Any, Any], tuple[Any, Any]], params: Any, xs: Any, state: Any = None, *, starts: Any
-) -> Callable[..., np.ndarray]:
-    """Make the function that a truncated gradient is the gradient of: y_t(θ; h̄_s), run from step s + 1 on, all before it frozen.
-
-    A truncated gradient fails a plain check, rightly; to nudge `outputs(params)` of this one is to check it.
+    What one can afford for a large net: two evaluations a direction, however many entries a parameter has. A direction v ~ N(0, 1) moves
+    all entries of one parameter and no other, so that a row that differs still names the parameter. What no direction tells is
+    which entry is wrong: go on with `finite_differences` on a small net. One wrong entry shows if it is off by more than about
+    `tolerance` times the length of the parameter's whole gradient.
 
     Args:
-        step: a cell's `step(params, x, h) -> (y, h)`, which takes a batch of NumPy arrays.
-        params: the parameters at which all that is frozen takes its value.
-        xs: (T, B, D), inputs, time first.
-        state: (B, H), the state to begin with, a constant; None for `params.h0`, which stays alive.
-        starts: (T,), how many steps lie before the window of each output, its s: zeros freeze nothing, t // window * window
-            is the start of a chunk, with t = 0 ... T − 1. Where it is t + 1 the output is itself frozen.
+        loss: parameters to a number, pure.
+        params: any pytree of real arrays.
+        grads: the gradient to check, a pytree like `params`.
+        directions: how many for each parameter, 2 or more: with one, every mistake would look like a factor.
+        step: ε, in the parameters' units.
+        tolerance: the relative error up to which both agree.
+        rng: draws the directions.
 
     Returns:
-        `outputs(params, xs=xs)`, the ys (T, B, K).
+        A `Comparison` of what `grads` says (a) with the differences (b): a row for each parameter, the worst over its directions.
 
     Raises:
-        ValueError: starts that are not T whole numbers, each in 0 ... t + 1.
+        ValueError: structures or shapes that disagree, fewer than two directions, and as for `finite_differences`, kinks excepted.
+        TypeError: as for `finite_differences`.
 
     Example:
-        >>> w, xs, h = np.float64(0.5), np.ones((3, 1, 1)), np.zeros((1, 1))
-        >>> outputs = frozen_prefix(lambda w, x, h: (w * h + x, w * h + x), w, xs, h, starts=[0, 1, 2])
-        >>> finite_differences(lambda xs: outputs(w, xs).sum(), xs).ravel().round(6)
-        array([1., 1., 1.])
+        >>> rng = np.random.default_rng(0)
+        >>> params = {"w": rng.standard_normal(100_000)}
+        >>> wrong = {"w": 3 * params["w"]}
+        >>> directional_check(lambda p: (p["w"] ** 2).sum() / 2, params, wrong, rng=rng)["w"].verdict
+        'scaled by 3'
 
-    Source: the gradient of a function with some of its arguments held constant; Williams and Peng (1990) for windows.
+    Source: SciPy's documentation of `scipy.optimize.check_grad`, direction="random"; PyTorch's, Gradcheck mechanics, fast mode.
     """
-    T, starts = len(xs), np.asarray(starts)
-    if (
-        starts.shape != (T,)
-        or starts.dtype.kind not in "iu"
-        or not ((starts >= 0) & (starts <= np.arange(T) + 1)).all()
+    require_size(
+        "directional_check", "directions", directions, least=2, hint="With one, all mistakes look like a factor."
+    )
+    where = "directional_check"
+    _require_alike(where, params, grads)
+    leaves, value = _nudgeable(where, loss, params, step)
+    judge.require_judge(where, value, leaves, step)
+    given, differences = [], []
+    for name, leaf, grad in zip(trees.names(trees.flatten(params)[1]), leaves, trees.flatten(grads)[0], strict=True):
+        vs = list(rng.standard_normal((directions, *leaf.shape)))
+        expected = f"{where}: along a direction of {name} the loss must be"
+        given.append(np.array([np.sum(np.asarray(grad, np.float64) * v) for v in vs]))
+        differences.append(np.array([_slope_along(value, leaf, step * v, expected) / step for v in vs]))
+    structure = trees.flatten(params)[1]
+    return compare(*(trees.unflatten(structure, rows) for rows in (given, differences)), tolerance=tolerance)
+
+
+def complex_step(loss: Callable[[Any], complex], params: Any, *, step: float = 1e-20) -> Any:
+    """Take the gradient of an analytic loss by complex steps, Im L(θ + iε e_i) / ε, entry by entry: exact to rounding.
+
+    L(θ + iε) = L(θ) + iε L'(θ) − ε² L''(θ) / 2 − ...: the imaginary part is the derivative, nothing is subtracted, and so ε may be as small
+    as one likes. The loss has to take complex numbers, and to be analytic in them: +, *, @, exp, tanh, division, whole powers. It is
+    not where it takes abs, a complex conjugate, a norm, real parts, or an array of real numbers to write to; all that is found out
+    by a comparison with a central difference along one direction.
+
+    Args:
+        loss: parameters to a number, pure; complex for complex parameters.
+        params: any pytree of real arrays; it is copied, not changed.
+        step: ε, in the parameters' units.
+
+    Returns:
+        The gradient, a pytree like `params` in float64.
+
+    Raises:
+        ValueError: a step that is not positive; a loss that is no single number, not finite, or not analytic.
+        TypeError: a loss that refuses complex numbers, or returns a real one; complex parameters.
+
+    Example:
+        >>> float(complex_step(lambda p: np.tanh(p["w"]).sum(), {"w": np.zeros(1)})["w"][0])
+        1.0
+
+    Source: Squire and Trapp (1998), Using complex variables to estimate derivatives of real functions, SIAM Review 40, equation 3.
+    """
+    where = "complex_step"
+
+    def guarded(params):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                return loss(params)
+        except (TypeError, np.exceptions.ComplexWarning) as error:
+            raise TypeError(
+                f"{where}: the loss must take complex numbers, got: {error}. {judge.HINTS[np.complex128]}"
+            ) from error
+
+    leaves, value = _nudgeable(where, guarded, params, step)
+    leaves[:] = [leaf.astype(complex) for leaf in leaves]
+    judge.require_analytic(where, value, leaves, step)
+    grads = []
+    for name, leaf in zip(trees.names(trees.flatten(params)[1]), leaves, strict=True):
+        grad = np.empty(leaf.shape)
+        for index in np.ndindex(leaf.shape):
+            entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+            leaf[index] += 1j * step
+            grad[index] = value(f"{where}: at {entry} + {step:g}i the loss must be", np.complex128).imag / step
+            leaf[index] = leaf[index].real
+        grads.append(grad)
+    return trees.unflatten(trees.flatten(params)[1], grads)
+
+
+def _nudgeable(where, loss, params, step):
+    """Copies of the leaves in float64, free to be changed in place, and `value(expected)`, the loss at them as they are."""
+    if not step > 0:
+        raise ValueError(f"{where}: step must be positive, got {step}. Try 1e-5.")
+    trees.require_real(where, params)
+    leaves, structure = trees.flatten(params)
+    leaves = [np.array(leaf, np.float64) for leaf in leaves]
+
+    def value(expected, kind=np.float64):
+        return judge.one_number(loss(trees.unflatten(structure, leaves)), expected, kind)
+
+    return leaves, value
+
+
+def _slope_along(value, leaf, nudge, expected):
+    """Half of L(θ + nudge) − L(θ − nudge)."""
+    centre = leaf.copy()
+    leaf[...] = centre + nudge
+    above = value(expected)
+    leaf[...] = centre - nudge
+    below = value(expected)
+    leaf[...] = centre
+    return (above - below) / 2
+
+
+def _nudged(where, value, leaf, index, entry, step):
+    """The loss with one entry of a leaf nudged."""
+    centre = leaf[index]
+    leaf[index] = at = centre + step
+    if at == centre:
+        raise ValueError(f"{where}: {entry} = {centre:g} ± {abs(step):g} must differ. Try a larger step.")
+    try:
+        return judge.Nudge(at, value(f"{where}: at {entry} ± {abs(step):g} the loss must be"))
+    finally:
+        leaf[index] = centre
+
+
+def _require_alike(where, params, grads):
+    if trees.flatten(params)[1] != trees.flatten(grads)[1]:
+        got = f"{trees.flatten(grads)[1]} for {trees.flatten(params)[1]}"
+        raise ValueError(f"{where}: grads must be built as params are, got {got}. Is a parameter missing?")
+    for name, param, grad in zip(
+        trees.names(trees.flatten(params)[1]), trees.flatten(params)[0], trees.flatten(grads)[0], strict=True
     ):
-        expected = f"T = {T} whole numbers, each in 0 ... t + 1 for t = 0 ... {T - 1}"
-        raise ValueError(
-            f"frozen_prefix: starts must be {expected}, got {starts.tolist()}. Try np.arange({T}) // 2 * 2."
-        )
-
-    def begin(params):
-        return np.tile(params.h0, (xs.shape[1], 1)) if state is None else state
-
-    frozen = [(None, begin(params))]  # (y_t, h_t) after t steps
-    for x in xs:
-        frozen.append(step(params, x, frozen[-1][1]))
-
-    def outputs(params, xs=xs):
-        ys = []
-        for t, start in enumerate(starts):
-            y, h = frozen[start] if start > 0 else (None, begin(params))
-            for x in xs[start : t + 1]:
-                y, h = step(params, x, h)
-            ys.append(y)
-        return np.stack(ys)
-
-    return outputs
+        if np.shape(param) != np.shape(grad):
+            hint = "Is a sum over an axis missing?"
+            raise ValueError(f"{where}: grads, {name} must be {np.shape(param)}, got {np.shape(grad)}. {hint}")

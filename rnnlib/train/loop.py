@@ -57,10 +57,11 @@ def train(
 
     Returns:
         `Trained(learner, history, stopped)`: the learner after the last good update, a `Row` for each stretch that was completed, and
-        why it ended early, if it did.
+        why it ended early, if it did. A loss that is not finite before the first update is not the rate's fault: it says where data or
+        parameters are the first not to be.
 
     Raises:
-        ValueError: data of different lengths, or more trainers than stretches, or fewer.
+        ValueError: data of different lengths or of none, or more trainers than stretches, or fewer.
 
     Example:
         >>> import optax
@@ -92,10 +93,7 @@ def train(
                 good = int(np.isfinite(losses).sum(axis=-1).min())  # of the worst, where several learners are vmapped
                 made += good
             if good < losses.shape[-1]:
-                stopped = (
-                    f"update {made + 1} would have made the loss or the parameters NaN or infinite, and was not taken"
-                )
-                stopped += ". Try a smaller rate, or optax.clip_by_global_norm before the optimiser"
+                stopped = _why(made, bool(np.isnan(losses[..., good]).any()), learner.params, data)
                 break
             steps += len(data[0])
             held_out = float("nan") if evaluate is None else float(evaluate(copied(learner.params)))
@@ -107,11 +105,43 @@ def train(
     return Trained(learner, tuple(history), stopped)
 
 
+def _why(made, unsound, params, data):
+    """Why no further update was taken, and what to try; `unsound`: the loss itself was not finite, before any update."""
+    names = [*("xs", "targets")[: len(data)], *(f"data[{i}]" for i in range(2, len(data)))]
+    first = _first_not_finite([*zip(names, data, strict=True), *_named(params)]) if unsound else None
+    if unsound and made == 0:
+        hint = "Data and parameters are finite: look for log 0, 0 / 0, or a target outside 0 ... K − 1 in the loss"
+        found = f"{first} stands there. Mend it, or give such steps weight 0 and a mask" if first else hint
+        return f"the loss is not finite before the first update, which no rate can help. {found}"
+    stopped = f"update {made + 1} would have made the loss or the parameters NaN or infinite, and was not taken"
+    stopped += f". {first} stands in its data: does it count?" if first else ""
+    return stopped + ". Try a smaller rate, or optax.clip_by_global_norm before the optimiser"
+
+
+def _named(params):
+    for path, leaf in jax.tree.leaves_with_path(params):
+        yield "params" + jax.tree_util.keystr(path), leaf
+
+
+def _first_not_finite(arrays):
+    """What stands at the first place that is not finite, such as "nan at xs[3, 0, 1]"; None if there is none."""
+    for name, array in arrays:
+        array = np.asarray(array)
+        places = np.argwhere(~np.isfinite(array)) if jnp.issubdtype(array.dtype, jnp.floating) else []
+        if len(places):
+            return f"{array[tuple(places[0])]} at {name}[{', '.join(map(str, places[0]))}]"
+    return None
+
+
 def _as_long(where, data):
     """The arrays of one stretch, of one length."""
     for name, array in zip(("xs", "targets"), data, strict=False):
         require_array(where, **{name: array})
     lengths = [len(array) for array in data]
+    if 0 in lengths:
+        raise ValueError(
+            f"{where}: the arrays of a stretch must have a step at least, got {lengths}. Is a slice empty?"
+        )
     if len(set(lengths)) > 1:
         raise ValueError(
             f"{where}: the arrays of a stretch must be of one length, got {lengths}. Was a target left out?"

@@ -105,7 +105,7 @@ def stretch(
         Pure and jitted; the learner passed in is donated. Steps beyond a multiple of `window` are left out.
 
     Raises:
-        ValueError: a window below 1, and what the truncation raises.
+        ValueError: a window below 1, or longer than a stretch that `along` is given; what the truncation raises.
         TypeError: a window that is not whole.
 
     Example:
@@ -128,23 +128,33 @@ def stretch(
 
     def chunks(data):
         count = len(data[0]) // window
+        if not count:
+            got = f"got window {window} for a stretch of {len(data[0])}"
+            raise ValueError(
+                f"stretch: window must fit into a stretch, {got}. Nothing would be trained: try longer ones."
+            )
         return jax.tree.map(lambda a: a[: count * window].reshape(count, window, *a.shape[1:]), data)
 
     return _compiled(gradient, optimiser, chunks)
 
 
 def _compiled(gradient, optimiser, batches):
-    """Scan updates over batches; from the first on that is not finite none is taken, and its loss and all later ones are NaN."""
+    """Scan updates over batches; from the first on that is not finite none is taken, and all later losses are NaN.
+
+    Its own loss is NaN if the loss was not finite, and infinite if the loss was and the parameters would not have been.
+    """
 
     def update(carry, batch):
         learner, fine = carry
         loss, grads, state = gradient(learner, batch)
         changes, moments = optimiser.update(grads, learner.moments, learner.params)
         reached = Learner(optax.apply_updates(learner.params, changes), moments, state)
-        for leaf in jax.tree.leaves((loss, reached.params)):
+        sound = fine & jnp.isfinite(loss).all()
+        fine = sound
+        for leaf in jax.tree.leaves(reached.params):
             fine &= jnp.isfinite(leaf).all()
         learner = jax.tree.map(lambda new, old: jnp.where(fine, new, old), reached, learner)
-        return (learner, fine), jnp.where(fine, loss, jnp.nan)
+        return (learner, fine), jnp.where(fine, loss, jnp.where(sound, jnp.inf, jnp.nan))
 
     def along(learner, *data):
         (learner, _), losses = jax.lax.scan(update, (learner, jnp.array(True)), batches(data))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from rnnlib.validation import require_array, require_floating, require_shape
+from rnnlib.validation import axes_hint, require_array, require_floating, require_shape
 
 Inputs = Float[Any, "T B D"]
 Mask = Bool[Any, "T B"] | Int[Any, "T B"] | Float[Any, "T B"]
@@ -20,9 +20,7 @@ def check(where, params, xs, state):
         raise TypeError(f"{where}: params must be a cell of rnnlib.cells, got {type(params).__name__}. {hint}")
     require_floating(where, xs=xs)
     D, P = params.W_xh.shape
-    time_last = len(xs.shape) == 3 and xs.shape[-1] != D and D in xs.shape
-    hint = "Is time last? Try jnp.moveaxis(xs, -1, 0)." if time_last else "Time comes first, then batch, then inputs."
-    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=hint)
+    require_shape(where, "xs", xs, ("T", "B", D), match=f"to match W_xh ({D}, {P})", hint=axes_hint(xs.shape, D))
     xs, B = jnp.asarray(xs), xs.shape[1]
     dtype = jnp.result_type(xs, *jax.tree.leaves(params))  # a scan's carry must begin as it goes on
     if state is None:

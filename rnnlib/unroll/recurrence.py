@@ -18,7 +18,9 @@ import jax.numpy as jnp
 
 @jax.jit
 def unroll(params, xs, state, mask):
-    """Outputs and states of all steps."""
+    """Outputs and states of all steps. What stands at masked steps, NaN for instance, is replaced before anything is computed of it."""
+    if mask is not None:  # behind a product it would be too late: 0 · NaN is NaN in each weight's gradient
+        xs = jnp.where(mask[..., None], xs, 0)
     states = _states(params, _at_every_step(params.drive, xs), state, mask)
     return _at_every_step(params.readout, states), states
 

@@ -57,7 +57,8 @@ def unroll_scan(
         params: the parameters of a cell of `rnnlib.cells`.
         xs: (T, B, D), inputs, time first.
         state: the state to start from, (B, H), or a pytree of such arrays; None for the trained `params.h0`.
-        mask: (T, B), 1 where a step counts; where it is 0 the state stays as it is, s_t = s_{t-1}, and y_t is read from it.
+        mask: (T, B), 1 where a step counts; where it is 0 the state stays as it is, s_t = s_{t-1}, and y_t is read from it. The inputs
+            there are heard by nothing, be they NaN, and their gradient is 0.
         reverse: whether to run from the last step to the first. Outputs stay in the order of `xs`.
 
     Returns:
