@@ -207,7 +207,7 @@ def test_a_loss_in_float32_is_noticed_however_it_is_wrapped(name):
             TypeError, match=r"^finite_differences: the loss must be computed in float64 throughout, got "
         ) as error:
             finite_differences(WRAPPED[name], w)
-        assert "Is a part of it float32, or rounded? Try jax.config.update" in str(error.value)
+        assert "Is a part of it float32, or rounded? Try float64 inputs" in str(error.value)
 
 
 def test_the_derivative_of_a_float32_loss_is_refused_rather_than_wrong():

@@ -86,7 +86,7 @@ def examine(
         ...     tape = bptt.forward(params, xs[::-1].copy(), state)  # reads backwards
         ...     return tape.ys[::-1], tape.hs[-1]
         >>> examine(run, init_elman(3, 8, 2, rng=rng), rng.standard_normal((10, 4, 3))).faults
-        ('future_leaks', 'state_not_carried')
+        ('future_leaks', 'state_returned_wrong')
 
     Source: what to look at, and in which order: Goodfellow, Bengio, Courville (2016), Deep Learning, section 11.5.
     """
