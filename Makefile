@@ -5,7 +5,7 @@ BENCH := $(if $(wildcard .venv-bench/ready),.venv-bench/bin,$(BIN))
 CHAPTERS := $(wildcard notebooks/[0-9]*.ipynb)
 ASSIGNMENTS := $(wildcard notebooks/assignments/*/*.ipynb)
 # chapters first, they are the longest; each file by one worker, as one kernel runs all cells of a notebook
-TESTS = $(BIN)/python -m pytest $(CHAPTERS) $(ASSIGNMENTS) tests rnnlib --doctest-modules -n 2 --dist loadfile --no-loadscope-reorder
+TESTS = $(BIN)/python -m pytest $(CHAPTERS) $(ASSIGNMENTS) tests rnnlib --doctest-modules -n 2 --dist loadfile --no-loadscope-reorder --durations=20
 SETS ?=
 JAX ?=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
