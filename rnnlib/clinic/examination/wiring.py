@@ -148,10 +148,12 @@ def _nan_in_padding(patient, counts):
     broken = patient.xs.copy()
     broken[~counts] = np.nan
     with np.errstate(all="ignore"):
-        ys, _ = patient.outputs(broken)
+        ys, state = patient.outputs(broken)
         spoilt = []
         if ys.shape[:2] == counts.shape and not np.isfinite(ys[counts]).all():
             spoilt.append("outputs that count")
+        if not all(np.isfinite(leaf).all() for leaf in trees.flatten(state)[0]):
+            spoilt.append("the last state")
         if patient.loss and not np.isfinite(patient.loss_of(ys)):
             spoilt.append("the loss")
         if patient.gradient and not all(np.isfinite(g).all() for g in patient.gradient_of(broken)):
