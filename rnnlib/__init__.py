@@ -18,8 +18,9 @@ Each room is one noun, a module or a small folder: `from rnnlib import bptt, cel
     second order            curvature  cg  quadratic  hessian_free
     for all of them         validation
 
-That is the core. Beside it, and never imported by it: `figures`, how things are shown; `clinic`, what is wrong with a gradient, anybody's;
-`coursework`, problem sets and grading. Where to put a new line is in CONTRIBUTING.md; tests/test_rooms.py holds who may import whom.
+That is the core. Beside it, and never imported by it: `figures`, how things are shown; `clinic`, what is wrong with a gradient or a
+training, anybody's; `coursework`, problem sets and grading. Where to put a new line is in CONTRIBUTING.md; tests/test_rooms.py holds who
+may import whom.
 """
 
 __version__ = "0.1.0"

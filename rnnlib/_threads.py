@@ -3,9 +3,9 @@
 A small product is over before a second thread has woken up, and on busy cores the two wait for each other: chapter 03 trains in 19 s with
 one thread and in 18 s with two while both cores are idle; while they are busy, as Binder's often are, in 21 s and in over 170.
 
-`import rnnlib` calls `settle`, because every chapter imports rnnlib, whichever way it was opened. It acts in a notebook's kernel and
-nowhere else: a script or a library that imports rnnlib keeps its threads. So does whoever has said how many: one of `CHOICES` in the
-environment of the kernel wins, as in `OPENBLAS_NUM_THREADS=2 make lab`.
+`import rnnlib` calls `settle`, because every chapter imports rnnlib, whichever way it was opened. It acts in a notebook's kernel, for all
+that runs there, and nowhere else: a script that imports rnnlib keeps its threads. Whoever has said how many is left alone: one of
+`CHOICES` in the environment of the kernel wins, as in `OPENBLAS_NUM_THREADS=2 make lab`.
 """
 
 import os
