@@ -4,8 +4,8 @@ A notebook on disk doesn't say which Python ran it last. JupyterLab would write 
 modified: so it is told when it reads the notebook, and what it was told is left out again when it saves.
 
 Kernels inherit `MEMORY` unless their malloc was chosen before. XLA compiles on many threads; glibc gives each a heap of its own, which
-keeps what was freed in it. With one heap for all, chapters peak 70 to 110 MiB lower. `make bench` also forbids glibc to give memory back: that
-saves a sixth to a quarter of a training step's time in page faults, and costs it 40 to 130 MiB, which the chapters have not to spare.
+keeps what was freed in it. With one heap for all, chapters peak 70 to 110 MiB lower. `make bench` also forbids glibc to give memory back:
+that saves a sixth to a quarter of a training step's time in page faults, and costs it 40 to 130 MiB, which the chapters have not to spare.
 """
 
 import os
