@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 
 from rnnlib import bptt, gradcheck
 from rnnlib.cells import ElmanParams
-from rnnlib.clinic.diagnosis import CATALOGUE, diagnose, wrong_gradient
+from rnnlib.clinic import CATALOGUE, diagnose, wrong_gradient
+from rnnlib.clinic.catalogue import GATED
+from tests.clinic import passes
 from tests.strategies import problem, problems
 
 P = problem(T=6, B=4, D=3, H=5, K=2)
+SQUARE = problem(T=6, B=4, D=3, H=5, K=5)  # where W_hy can be mistaken for its transpose
+SYMBOLS = P._replace(xs=np.eye(3)[np.random.default_rng(0).integers(0, 3, (6, 4))])  # one-hot, each more than once
+FITTING = {"W_hy_not_transposed": SQUARE, "gradient_transposed": SQUARE, "repeated_symbols_lost": SYMBOLS}
 
 
 def right(p):
@@ -86,6 +91,24 @@ def one_array_for_all_states(p):
     return bptt.backward(p.params, tape._replace(hs=np.stack([tape.hs[-1]] * len(tape.hs))), p.d_ys)
 
 
+def never_set_back(p):
+    hs, d_h, g = learner(*p)[2], np.zeros((p.xs.shape[1], p.params.h0.size)), right(p)
+    W_xh, W_hh, b_h = (np.zeros_like(g.W_xh), np.zeros_like(g.W_hh), np.zeros_like(g.b_h))
+    for t in reversed(range(len(p.xs))):
+        d_h += p.d_ys[t] @ p.params.W_hy.T
+        delta = d_h * (1 - hs[t + 1] ** 2)
+        W_xh, W_hh, b_h = W_xh + p.xs[t].T @ delta, W_hh + hs[t].T @ delta, b_h + delta.sum(0)
+        d_h += delta @ p.params.W_hh.T
+    return g._replace(W_xh=W_xh, W_hh=W_hh, b_h=b_h, h0=d_h.sum(0))
+
+
+def by_index(p):
+    W_xh, deltas = np.zeros_like(p.params.W_xh), learner(*p)[1]
+    for t, x in enumerate(p.xs):
+        W_xh[x.argmax(-1)] += deltas[t]
+    return W_xh
+
+
 WRONG = {
     "error_not_carried": [
         lambda p: learner(*p, future=0)[0],  # as posted: delta[t] is still zero when it is read
@@ -128,50 +151,92 @@ WRONG = {
     "wrong_sign": [scaled(lambda p: -1), changed(W_hy=lambda p: -right(p).W_hy)],
     "tape_corrupted": [squares_in_place, one_array_for_all_states],
     "output_error_twice": [lambda p: learner(*p, twice=True)[0]],
+    "own_error_left_out": [
+        lambda p: passes.elman(own=lambda t, T: 0.0)(*p),
+        lambda p: passes.elman(own=lambda t, T: float(t == T - 1))(*p),
+    ],
+    "errors_accumulated": [lambda p: passes.elman(carry="+=")(*p), never_set_back],
+    "W_hy_not_transposed": [lambda p: passes.elman(readout=lambda params: params.W_hy)(*p)],
+    "error_before_slope": [lambda p: passes.elman(bias="d_h")(*p)],
+    "wrong_first_state": [
+        lambda p: passes.elman(previous=lambda hs: np.concatenate([hs[1:2], hs[1:-1]]))(*p),
+        lambda p: passes.elman(previous=lambda hs: np.concatenate([hs[-1:], hs[1:-1]]))(*p),
+    ],
+    "input_of_another_step": [
+        changed(W_xh=lambda p: sum(p.xs[t - 1].T @ learner(*p)[1][t] for t in range(len(p.xs)))),
+        changed(W_xh=lambda p: sum(p.xs[t - 1].T @ learner(*p)[1][t] for t in range(1, len(p.xs))) + 0 * p.params.W_xh),
+    ],
+    "dh0_without_W_hh": [changed(h0=lambda p: learner(*p)[1][0].sum(0))],
+    "gradient_transposed": [
+        changed(W_hh=lambda p: right(p).W_hh.T),
+        changed(W_hy=lambda p: right(p).W_hy.T),
+    ],
+    "repeated_symbols_lost": [changed(W_xh=lambda p: by_index(p))],
+    "time_and_batch_swapped": [
+        lambda p: right(p._replace(xs=p.xs.swapaxes(0, 1), d_ys=p.d_ys.swapaxes(0, 1))),
+    ],
 }
 CASES = [pytest.param(name, wrong, id=f"{name}-{i}") for name, all_ in WRONG.items() for i, wrong in enumerate(all_)]
 
 
 def test_every_mistake_of_the_catalogue_is_tried():
-    assert set(WRONG) == set(CATALOGUE)
+    assert set(WRONG) == set(CATALOGUE) - GATED
 
 
 def test_every_mistake_says_which_section_to_read_again():
-    chapter = (Path(__file__).parents[2] / "notebooks" / "03_backward.ipynb").read_text(encoding="utf-8")
     for mistake in CATALOGUE.values():
-        number, section = mistake.chapter.split(", ")
-        assert number == "chapter 03"
-        assert f"## {section}" in chapter
+        number, section = mistake.chapter.removeprefix("chapter ").split(", ", 1)
+        (chapter,) = (Path(__file__).parents[2] / "notebooks").glob(f"{number}_*.ipynb")
+        assert f"## {section}" in chapter.read_text(encoding="utf-8")
         assert all(part.strip() for part in mistake)
 
 
 @pytest.mark.parametrize(("name", "wrong"), CASES)
 def test_a_learners_mistake_is_named(name, wrong):
-    diagnosis = diagnose(wrong(P), *P)
+    p = FITTING.get(name, P)
+    diagnosis = diagnose(wrong(p), *p)
     assert (diagnosis.names, diagnosis.verdict) == ((name,), "mistake"), diagnosis
     assert CATALOGUE[name].title in diagnosis.message
     assert CATALOGUE[name].fix in diagnosis.message
 
 
-@pytest.mark.parametrize(("name", "wrong"), CASES)
-@settings(max_examples=25)
+@pytest.mark.parametrize(("name", "wrong"), [case for case in CASES if case.values[0] not in FITTING])
+@settings(max_examples=10)
 @given(problems(T=(1, 6), B=(1, 4)))
 def test_on_any_shape_the_answer_is_the_mistake_or_says_that_it_cannot_tell(name, wrong, p):
     diagnosis = diagnose(wrong(p), *p)
-    assert name in diagnosis.names or diagnosis.verdict == "correct", diagnosis
-    assert diagnosis.verdict != "unknown", diagnosis
+    assert name in diagnosis.names or diagnosis.verdict in ("correct", "truncated", "other", "either"), diagnosis
     if diagnosis.verdict == "correct":  # then the mistake must really have left no trace
         assert gradcheck.compare(wrong(p), right(p)).agree
+    elif name not in diagnosis.names:  # on few steps, one sequence or one unit it is one thing with another
+        assert len(p.xs) <= 3 or 1 in p.xs.shape or p.params.h0.size == 1, diagnosis
 
 
-@pytest.mark.parametrize("names", list(combinations(CATALOGUE, 2)), ids="+".join)
+HIDE = {  # of these pairs one mistake hides the other, whatever the inputs; what is named instead
+    ("h_t_for_h_prev", "tape_corrupted"): ("tape_corrupted",),
+    ("h_t_for_h_prev", "wrong_first_state"): ("h_t_for_h_prev",),
+    ("h0_dropped", "wrong_first_state"): ("h0_dropped",),
+    ("overwritten_not_summed", "bias_not_summed_over_time"): ("overwritten_not_summed",),
+    ("error_not_carried", "errors_accumulated"): ("error_not_carried",),
+    ("error_not_carried", "own_error_left_out"): (  # a last step's error, and nothing else, is many things
+        *("error_not_carried", "h0_dropped", "overwritten_not_summed", "own_error_left_out"),
+    ),
+    ("overwritten_not_summed", "wrong_first_state"): ("h_t_for_h_prev", "overwritten_not_summed", "wrong_first_state"),
+    ("h0_dropped", "repeated_symbols_lost"): ("h0_dropped",),
+    ("overwritten_not_summed", "repeated_symbols_lost"): ("overwritten_not_summed",),
+    ("dh0_not_summed_over_batch", "dh0_without_W_hh"): ("dh0_not_summed_over_batch",),
+    ("output_error_twice", "own_error_left_out"): ("output_error_twice",),
+    ("tape_corrupted", "wrong_first_state"): ("tape_corrupted",),
+    ("input_of_another_step", "repeated_symbols_lost"): ("input_of_another_step",),
+}
+PAIRS = list(combinations([name for name in CATALOGUE if name not in GATED], 2))
+
+
+@pytest.mark.parametrize("names", [*HIDE, *PAIRS[::6]], ids="+".join)  # `make bench` tries them all
 def test_two_mistakes_together_are_both_named(names):
-    found = diagnose(wrong_gradient(names, *P), *P).names
-    same = {  # of these pairs one mistake hides the other, whatever the inputs
-        ("h_t_for_h_prev", "tape_corrupted"): ("tape_corrupted",),
-        ("overwritten_not_summed", "bias_not_summed_over_time"): ("overwritten_not_summed",),
-    }
-    assert found == same.get(names, names)
+    p = problem(T=6, B=4, D=7, H=5, K=5)
+    p = p._replace(xs=np.eye(7)[np.random.default_rng(1).integers(0, 7, (6, 4))])
+    assert diagnose(wrong_gradient(names, *p), *p).names == HIDE.get(names, names)
 
 
 def test_two_mistakes_in_a_learners_own_code():
@@ -244,9 +309,7 @@ def test_an_unknown_mistake_is_admitted():
 
 
 UNKNOWN = {
-    "Not one I know: every parameter is scaled by 2. One factor too many": lambda g: ElmanParams(*(2 * x for x in g)),
     "W_hh is all zero. Is its line missing": lambda g: g._replace(W_hh=0 * g.W_hh, W_xh=-3 * g.W_xh),
-    "W_hh is the transpose of its gradient": lambda g: g._replace(W_hh=g.W_hh.T),
     "W_xh must have shape (3, 5), got (5, 3). Is it the transpose?": lambda g: g._replace(W_xh=g.W_xh.T),
     "b_y must have shape (2,), got (1, 2). Was the sum taken with keepdims=True?": lambda g: g._replace(
         b_y=g.b_y[None]
@@ -282,7 +345,7 @@ def test_shapes_and_nan_are_reported():
 
 @pytest.mark.bad_input
 def test_bad_input_is_explained():
-    with pytest.raises(TypeError, match=r"diagnose: grads must be ElmanParams, got dict. Try ElmanParams\(W_xh="):
+    with pytest.raises(TypeError, match=r"diagnose: grads must be ElmanParams, as params, got dict. Try ElmanParams\(W_xh="):
         diagnose(right(P)._asdict(), *P)
     with pytest.raises(TypeError, match="diagnose: W_xh must hold floating-point numbers, got int64"):
         diagnose(right(P)._replace(W_xh=np.zeros((3, 5), int)), *P)

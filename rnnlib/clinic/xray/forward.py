@@ -112,15 +112,15 @@ def as_given(subject: Subject) -> Net:
     return Net("", subject.params, start, (0,) * len(subject.xs), tuple(gates), False)
 
 
-def views(subject: Subject) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """List the right gradients for inputs and errors that are looked at otherwise: in words, and one loss at a time."""
+def views(subject: Subject) -> Iterator[tuple[str, str, dict[str, np.ndarray]]]:
+    """List the right gradients for inputs and errors that are looked at otherwise: in words, key, and one loss at a time."""
     d_ys, given = subject.one_at_a_time, as_given(subject)
     turned = gradients(given.params, subject.xs[::-1], d_ys[:, ::-1], given.start)
     if len(subject.xs) > 1:
-        yield "time runs backwards: it reads the inputs from the last to the first", turned
+        yield "time runs backwards: it reads the inputs from the last to the first", "", turned
     if subject.state is None and min(subject.xs.shape[:2]) > 1:
         swapped = gradients(given.params, subject.xs.swapaxes(0, 1), d_ys.swapaxes(1, 2), given.start)
-        yield "time and batch are swapped: it takes axis 0 for the batch", swapped
+        yield "time and batch are swapped: it takes axis 0 for the batch", "time_and_batch_swapped", swapped
 
 
 def _as_it_is(states, net):

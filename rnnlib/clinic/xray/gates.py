@@ -55,7 +55,7 @@ def flow(params: Any, trace: Run, d_ys: np.ndarray, R: np.ndarray, tolerance: fl
     for letter, parts in rules.items():
         parts = [Part(p.where, {n: a[live] for n, a in p.options.items()}) for p in (Part(READOUT, own), *parts)]
         found[letter] = explain(diagonal[letter][live], parts, np.multiply, tolerance)
-    derivative, more, factor = _read(found, rules, diagonal, own["W_hy.T"])
+    derivative, more, factor = _read(found, rules, diagonal, own["W_hy.T"], tolerance)
     carried, carry_faults, known = _carried(params, trace, gates, derivative, rules, found, tolerance)
     everything = all(found.values()) and known
     return Flow(tuple(faults + more + carry_faults), factor, None, carried, None, everything)
@@ -75,7 +75,7 @@ def _order(diagonal, own, rules, live, tolerance):
     return next(orders, tuple(right))  # the right order comes first
 
 
-def _read(found, rules, diagonal, own):
+def _read(found, rules, diagonal, own, tolerance):
     """Each gate's derivative as the pass has it, what is wrong with them, and how often the step's own error counts."""
     derivative, wrong, factors = {}, [], []
     for letter, explanation in found.items():
@@ -93,7 +93,7 @@ def _read(found, rules, diagonal, own):
         wrong += [(name, fault) for fault in explanation.faults]
     factor = max(set(factors), key=factors.count) if factors else 1.0
     for letter, explanation in found.items():
-        if explanation and explanation.factor != factor:
+        if explanation and not np.isclose(explanation.factor, factor, rtol=10 * tolerance):
             wrong.append((NAMES[letter], Fault("", _times(explanation.factor / factor), "its derivative")))
     return derivative, _merged(wrong), factor
 

@@ -144,9 +144,9 @@ def _read(subject, ask, behaviour, single, cell):
     if behaviour.random:
         return _told(seen, found, whole=False)
     usable = {name: g for name, g in single.items() if name not in ask.misshapen or name == "W_xh"}
-    for says, view in forward.views(subject):
+    for says, key, view in forward.views(subject):
         if not agree(usable, right, margin) and agree({"W_xh": usable["W_xh"]}, {"W_xh": view["W_xh"]}, margin):
-            return _told(seen, [*found, (says, "")], whole=agree(usable, view, margin))
+            return _told(seen, [*found, (says, key)], whole=agree(usable, view, margin))
     return _identified(subject, usable, margin, found, seen)
 
 

@@ -72,8 +72,8 @@ def weights(xs: np.ndarray, hs: Float[np.ndarray, "states B H"]) -> dict[str, li
     shifted = np.concatenate([0 * xs[:1], xs[:-1]])
     states = [
         (1, "pairs δ_t with h_t where h_{t−1} belongs", "h_t_for_h_prev", after),
-        (1, "pairs the first step's error with h_1 where h_0 belongs", "h_t_for_h_prev", first(after[0])),
-        (1, "pairs the first step's error with h_T where h_0 belongs (index −1)", "h_t_for_h_prev", first(after[-1])),
+        (1, "pairs the first step's error with h_1 where h_0 belongs", "wrong_first_state", first(after[0])),
+        (1, "pairs the first step's error with h_T where h_0 belongs (index −1)", "wrong_first_state", first(after[-1])),
         (1, "leaves out the first step, h_0", "h0_dropped", first(0 * before[0])),
         (1, "pairs δ_t with h_T at every step", "tape_corrupted", np.broadcast_to(hs[-1:], before.shape)),
         (1, "pairs δ_t with h²", "tape_corrupted", np.concatenate([hs[:1], before[1:] ** 2])),
@@ -87,9 +87,9 @@ def weights(xs: np.ndarray, hs: Float[np.ndarray, "states B H"]) -> dict[str, li
         (1, "pairs dL/dy_t with 1 − h²", "tape_corrupted", 1 - after**2),
     ]
     inputs = [
-        (1, "pairs δ_t with x_{t−1} where x_t belongs", "", shifted),
-        (1, "pairs δ_t with x_{t−1} where x_t belongs (x_T at the first step)", "", np.roll(xs, 1, axis=0)),
-        (1, "pairs δ_t with x_{t+1} where x_t belongs", "", np.concatenate([xs[1:], 0 * xs[:1]])),
+        (1, "pairs δ_t with x_{t−1} where x_t belongs", "input_of_another_step", shifted),
+        (1, "pairs δ_t with x_{t−1} where x_t belongs (x_T at the first step)", "input_of_another_step", np.roll(xs, 1, axis=0)),
+        (1, "pairs δ_t with x_{t+1} where x_t belongs", "input_of_another_step", np.concatenate([xs[1:], 0 * xs[:1]])),
     ]
     right = {"W_xh": xs, "W_hh": before, "b_h": ones, "b_n": ones, "W_hy": after, "b_y": ones}
     others = {"W_xh": inputs, "W_hh": states, "W_hy": readouts}
@@ -136,9 +136,10 @@ def options(name: str, lefts: list, error: Float[np.ndarray, "N T B P"], d_h: np
                         continue
                     total = np.einsum("tbi,ntbj->nij", left[t, b], right[:, t, b])
                     total = total[:, 0] if bias else total
-                    yield count, " and ".join(says), left_key or when_key, total
-                    if name == "W_hh" and count == 0 and total.shape[1] == total.shape[2]:
-                        yield 1, "is the transpose of its gradient", "", total.swapaxes(1, 2)
+                    key = left_key or ("error_before_slope" if right_says else when_key)
+                    yield count, " and ".join(says), key, total
+                    if count == 0 and not bias and total.shape[1] == total.shape[2]:
+                        yield 1, "is the transpose of its gradient", "gradient_transposed", total.swapaxes(1, 2)
 
 
 def spread(own: Float[np.ndarray, "T B T P"]) -> Float[np.ndarray, "N T B P"]:
@@ -198,7 +199,7 @@ def _elman_first_state(params, error, later, flow):
         (way == "W_hh", "is multiplied by W_hh where W_hh.T belongs", "W_hh_not_transposed", error @ W),
         ("together" in way, "has the errors of all steps where that of the first belongs", "", later @ W.T),
         ("together" in way, "has the errors of all steps, and W_hh where W_hh.T belongs", "", later @ W),
-        (way == "no matrix", "is δ_1, without W_hh.T", "", error),
+        (way == "no matrix", "is δ_1, without W_hh.T", "dh0_without_W_hh", error),
     ]
     if flow.carried.matrix is not None:
         strides.append((True, "", "", error @ flow.carried.matrix))

@@ -4,12 +4,14 @@ import numpy as np
 
 from rnnlib.clinic.catalogue import CATALOGUE
 from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, WEIGHT, Flow
+from rnnlib.clinic.xray.gates import ALONG_H, ORDER, WHAT_GATES_SEND
 from rnnlib.clinic.xray.identify import Identity
 from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.parts import Fault
 from rnnlib.clinic.xray.squares import FIRST, Reach
 from rnnlib.clinic.xray.sums import Sum
 
+SILENT = ("only the loss", "no loss is heard")  # how a reach begins where own errors are missing
 LOWER = ("h0", "b_", "dc", "dh")  # names that keep their case at the start of a sentence
 CHANNELS = {
     "what is carried along c": "dc",
@@ -45,6 +47,7 @@ def truncation(reach: Reach, T: int) -> list[Found]:
         return []
     keys = ["h0_dropped"] if reach.says.startswith(FIRST) else []
     keys += ["error_not_carried"] if reach.kind == "windows" and reach.window == 1 else []
+    keys += ["own_error_left_out"] if reach.says.startswith(SILENT) else []
     if reach.kind == "columns" or (reach.says == "only the last step is reached" and T > 2):
         return [(f"{reach.says} (= for += in the sums?)", "overwritten_not_summed")]
     return [(reach.says, " ".join(keys))]
@@ -67,18 +70,21 @@ def _fault(fault: Fault) -> Found:
     if where == WEIGHT:
         return f"{WEIGHT} counts {found}", ""
     if where == READOUT:
-        return f"an output's error goes back through {found} where {belongs} belongs", ""
+        return f"an output's error goes back through {found} where {belongs} belongs", "W_hy_not_transposed"
     if where.startswith("what is carried along") and found == "nothing":
-        return f"{CHANNELS[where]} is not carried: step t lacks {belongs}", ""
+        key = "error_not_carried" if where == ALONG_H else "cell_error_not_carried"
+        return f"{CHANNELS[where]} is not carried: step t lacks {belongs}", key
+    if where in WHAT_GATES_SEND.values():
+        return fault.says, "error_not_carried" if found == "nothing" else "W_hh_not_transposed"
     if where != CARRIED:
-        return fault.says, ""
+        return fault.says, "gates_reordered" if where == ORDER else "gate_derivative_wrong"
     if found == "no one matrix":
         return "what it carries between steps is no one matrix times the error", ""
     if found == "no matrix":
         return "between steps it carries the error as it is where W_hh.T belongs", ""
     key = "W_hh_not_transposed" if found.split()[0] == "W_hh" else ""
     if "+=" in found:
-        return f"between steps the errors pile up: it carries {found}", key
+        return f"between steps the errors pile up: it carries {found}", f"{key} errors_accumulated"
     key = "tanh_slope_misplaced" if "before its slope" in found and not key else key
     return f"between steps it multiplies by {found} where {belongs} belongs", key
 
