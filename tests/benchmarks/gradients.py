@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlib import bptt, cells, clinic, gradcheck, unroll
+from rnnlib.clinic.catalogue import GATED
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)  # each shape is compiled and runs once
@@ -64,24 +65,31 @@ def agreement(nets):
 
 
 def alarms(nets):
-    """How many right gradients `diagnose` calls wrong, in both precisions and over scales of the error."""
+    """How many right gradients `diagnose` calls wrong: of all cells, with a carried state or without, over scales, in both precisions."""
     verdicts = []
     for seed, dtype in itertools.product(range(10 * nets), (np.float32, np.float64)):
         params, xs, d_ys = drawn(seed, longest=30)
         scale = 10.0 ** (seed % 5 * 75 - 150) if dtype == np.float64 else 1.0
         net = [cells.ElmanParams(*(p.astype(dtype) for p in params)), xs.astype(dtype), (d_ys * scale).astype(dtype)]
-        grads = bptt.backward_per_step(net[0], bptt.forward_per_step(*net[:2]), net[2])
-        verdicts.append(clinic.diagnose(grads, *net).verdict)
+        rng = np.random.default_rng(seed)
+        state = rng.standard_normal((xs.shape[1], params.h0.size)).astype(dtype) if seed % 2 else None
+        grads = bptt.backward_per_step(net[0], bptt.forward_per_step(*net[:2], state), net[2])
+        verdicts.append(clinic.diagnose(grads, *net, state=state).verdict)
+    for seed, init in itertools.product(range(7 * nets), (cells.init_lstm, cells.init_gru)):
+        net = drawn(seed, init)
+        verdicts.append(clinic.diagnose(through(unroll.unroll_loop, *net), *net).verdict)
     return {"drawn": len(verdicts), "called wrong": sum(verdict != "correct" for verdict in verdicts)}
 
 
 def named(count):
-    """How many sets of so many mistakes of the catalogue are named, all and no other, in one net."""
-    rng = np.random.default_rng(0)
-    params = cells.ElmanParams(*(p + 0.3 * rng.standard_normal(p.shape) for p in cells.init_elman(3, 5, 2, rng=rng)))
-    net = params, rng.standard_normal((6, 4, 3)), rng.standard_normal((6, 4, 2))
-    sets = [*itertools.combinations(clinic.CATALOGUE, count)]
-    hits = sum(clinic.diagnose(clinic.wrong_gradient(names, *net), *net).names == names for names in sets)
+    """How many sets of so many mistakes of the catalogue are named, all and no other: in an Elman net and, with gates, in an LSTM."""
+    rng, names = np.random.default_rng(0), [name for name in clinic.CATALOGUE if name not in GATED]
+    xs, d_ys = np.eye(7)[rng.integers(0, 7, (6, 4))], rng.standard_normal((6, 4, 5))  # symbols that come again; H = K
+    nudge = lambda p: p + 0.3 * rng.standard_normal(p.shape)  # noqa: E731
+    elman, lstm = (jax.tree.map(nudge, CELLS[cell](7, 5, 5, rng=rng)) for cell in ("Elman", "LSTM"))
+    sets = [(elman, some) for some in itertools.combinations(names, count)]
+    sets += [(lstm, some) for some in itertools.combinations(filter(GATED.__contains__, clinic.CATALOGUE), count)]
+    hits = sum(clinic.diagnose(clinic.wrong_gradient(s, p, xs, d_ys), p, xs, d_ys).names == s for p, s in sets)
     return {"made": len(sets), "named": hits}
 
 

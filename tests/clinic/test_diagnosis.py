@@ -345,7 +345,9 @@ def test_shapes_and_nan_are_reported():
 
 @pytest.mark.bad_input
 def test_bad_input_is_explained():
-    with pytest.raises(TypeError, match=r"diagnose: grads must be ElmanParams, as params, got dict. Try ElmanParams\(W_xh="):
+    with pytest.raises(
+        TypeError, match=r"diagnose: grads must be ElmanParams, as params, got dict. Try ElmanParams\(W_xh="
+    ):
         diagnose(right(P)._asdict(), *P)
     with pytest.raises(TypeError, match="diagnose: W_xh must hold floating-point numbers, got int64"):
         diagnose(right(P)._replace(W_xh=np.zeros((3, 5), int)), *P)

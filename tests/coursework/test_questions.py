@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from rnnlib.clinic.catalogue import CATALOGUE
+from rnnlib.clinic.catalogue import CATALOGUE, GATED
 from rnnlib.coursework import problem_sets
 from rnnlib.coursework.answers import attempt, plain
 from rnnlib.coursework.questions import PUBLIC, NotYet, Question, check, load
@@ -87,7 +87,8 @@ def test_inputs_come_from_the_seed_alone(question):
 
 
 def test_the_catalogue_is_all_there():
-    assert set(load("ps2/backward").mistakes) >= set(CATALOGUE)
+    unseen = GATED | {"repeated_symbols_lost", "W_hy_not_transposed"}  # by nets without gates or symbols, with H other than K
+    assert set(load("ps2/backward").mistakes) >= set(CATALOGUE) - unseen
 
 
 def test_two_mistakes_together_are_diagnosed():

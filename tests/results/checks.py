@@ -20,7 +20,11 @@ def gradients() -> str:
     verdicts = table(
         ["`clinic.diagnose`", "tried", "outcome"],
         [
-            ["right gradients, both precisions: called wrong", row["alarms"]["drawn"], row["alarms"]["called wrong"]],
+            [
+                "right gradients, all cells, from a carried state too, both precisions: called wrong",
+                row["alarms"]["drawn"],
+                row["alarms"]["called wrong"],
+            ],
             ["one mistake of the catalogue: named, and no other", *row["one mistake"].values()],
             ["two together: both named (else one hides the other)", *row["two mistakes"].values()],
         ],

@@ -34,11 +34,15 @@ def views(net: Net) -> Iterator[Cause]:
     """List the nets that a pass may have run in place of the one it was given."""
     T, B, _ = net.d_ys.shape
     if net.start is None and max(T, B) > 1:
-        swapped = net._replace(xs=net.xs.swapaxes(0, 1), d_ys=net.d_ys.swapaxes(0, 1))
-        yield Cause("time_and_batch_swapped", swapped, as_it_is)
+        yield Cause("time_and_batch_swapped", swapped(net), as_it_is)
     for says, other in (*_starts(net), *_times(net)):
         yield Cause(says, other, as_it_is)
     yield from _cells(net)
+
+
+def swapped(net: Net) -> Net:
+    """Take time for the batch."""
+    return net._replace(xs=net.xs.swapaxes(0, 1), d_ys=net.d_ys.swapaxes(0, 1))
 
 
 def afterwards(net: Net, given: Arrays) -> Iterator[Cause]:
@@ -136,7 +140,7 @@ def _in_chunks(net, k):
 
     count = -(-len(net.xs) // k)
     start = None if net.start is None else like(net.params.h0, tuple(np.tile(s, (count, 1)) for s in leaves(net.start)))
-    return Net(net.params, cut(net.xs), cut(net.d_ys), start, net.constant)
+    return net._replace(xs=cut(net.xs), d_ys=cut(net.d_ys), start=start)
 
 
 def _times(net):

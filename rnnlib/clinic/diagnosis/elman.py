@@ -56,7 +56,7 @@ def _slopes(known):
     yield Change(SLOPE, "what is carried back has not met the slope", {"carry": "before the slope"})
 
 
-def errors(net: Net, known: Known, effects: dict[str, Any]) -> tuple:
+def errors(net: Net, known: Known, effects: dict[Any, Any]) -> tuple:
     """Send the error back with these effects.
 
     Args:

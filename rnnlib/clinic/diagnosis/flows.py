@@ -19,7 +19,7 @@ class Change(NamedTuple):
 
     key: str  # of the catalogue, or a sentence
     says: str  # what is done in particular; empty where the key says it all
-    effects: dict[str, Any]  # on the flow, as `elman.errors` and `gated.errors` take them
+    effects: dict[Any, Any]  # on the flow, as `elman.errors` and `gated.errors` take them
 
 
 class Flow(NamedTuple):

@@ -103,7 +103,7 @@ def _parts(known):
         yield Change(GATE, f"the errors of all gates have {names} where σ' belongs", effects)
 
 
-def errors(net: Net, known: Known, effects: dict[str, Any]) -> tuple:
+def errors(net: Net, known: Known, effects: dict[Any, Any]) -> tuple:
     """Send the error back with these effects.
 
     Args:

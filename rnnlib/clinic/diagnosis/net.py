@@ -23,6 +23,7 @@ class Net(NamedTuple):
     d_ys: Float[np.ndarray, "T B K"]
     start: Any = None  # the first state, arrays (B, H); None for params.h0
     constant: bool = False  # whether the start may as well be a constant, whose gradient is zero
+    handed: bool = False  # whether it was handed over, so that its gradient may be one for each sequence
 
     @property
     def trace(self) -> Run:
@@ -107,7 +108,7 @@ def require_net(where: str, params: Any, xs: Any, d_ys: Any, state: Any) -> Net:
             require_floating(where, **{label: part})
             require_shape(where, label, part, (B, H), match="(B, H)", hint="One state for each sequence.")
             require_finite(where, **{label: part})
-    return Net(params, xs, d_ys, state, constant=state is not None)
+    return Net(params, xs, d_ys, state, constant=state is not None, handed=state is not None)
 
 
 def right(net: Net) -> Arrays:

@@ -28,19 +28,22 @@ def smallest(explains: Explains, net: Net, given: Arrays) -> Found:
     """
     if found := within(explains, net, 0) or within(explains, net, 1):
         return found
-    readouts = _readouts(net)  # they owe nothing to the flow: what has been done to the whole gradient shows there
-    beside = [*causes.views(net), *causes.afterwards(net, given), *causes.decays(net, given, readouts)]
+    beside = [*causes.views(net), *_afterwards(net, given)]
     for size in (1, 2):
         found = within(explains, net, size) if size == 2 else {}
         for cause in beside:
             found |= _with(cause, explains, size - 1)
         if found:
             return found
-    for cause in causes.multiples(net, given, readouts):
+    for cause in causes.multiples(net, given, _readouts(net)):
         for size in (0, 1):
             if found := _with(cause, explains, size):
                 return found
-    return {}
+    if net.start is not None:
+        return {}
+    other = causes.swapped(net)
+    both = [*_afterwards(other, given), *causes.multiples(other, given, _readouts(other))]
+    return {names | {"time_and_batch_swapped"}: says for c in both for names, says in _with(c, explains, 0).items()}
 
 
 def within(explains: Explains, net: Net, size: int) -> Found:
@@ -83,8 +86,12 @@ def _with(cause, explains, size):
     return {names | {cause.name}: says for names, says in found.items() if cause.name not in names}
 
 
+def _afterwards(net, given):
+    return [*causes.afterwards(net, given), *causes.decays(net, given, _readouts(net))]
+
+
 def _readouts(net):
-    """What the gradients of the readout may be, with a mistake or without."""
+    """What the gradients of the readout may be, with a mistake or without: they owe nothing to the flow."""
     flow = next(flows(net, 0))
     return {
         name: [g for option in options(name, net, flow) for _, g in scaled(frozenset(), option, net, 1)]
@@ -107,7 +114,7 @@ def made(names: Names, net: Net) -> Arrays:
         return max((each for each in some if key(each) <= names), key=lambda each: len(key(each)))
 
     if "time_and_batch_swapped" in names:
-        net = next(causes.views(net)).net
+        net = causes.swapped(net)
     flow: Flow = fullest(flows(net, 2), lambda flow: flow.names)
     gradient = {}
     for name in net.names:

@@ -104,7 +104,7 @@ def _first_state(net, found):
     for key, per_sequence in found:
         keys = (key,) if key else ()
         yield keys, partial(np.sum, per_sequence, 0)
-        if net.constant:  # the gradient of a state that was handed over is one for each sequence, or nothing
+        if net.handed:
             yield keys, partial(np.asarray, per_sequence)
         if not key:
             for part in (per_sequence, per_sequence[0], per_sequence[-1]):

@@ -73,7 +73,12 @@ def weights(xs: np.ndarray, hs: Float[np.ndarray, "states B H"]) -> dict[str, li
     states = [
         (1, "pairs δ_t with h_t where h_{t−1} belongs", "h_t_for_h_prev", after),
         (1, "pairs the first step's error with h_1 where h_0 belongs", "wrong_first_state", first(after[0])),
-        (1, "pairs the first step's error with h_T where h_0 belongs (index −1)", "wrong_first_state", first(after[-1])),
+        (
+            1,
+            "pairs the first step's error with h_T where h_0 belongs (index −1)",
+            "wrong_first_state",
+            first(after[-1]),
+        ),
         (1, "leaves out the first step, h_0", "h0_dropped", first(0 * before[0])),
         (1, "pairs δ_t with h_T at every step", "tape_corrupted", np.broadcast_to(hs[-1:], before.shape)),
         (1, "pairs δ_t with h²", "tape_corrupted", np.concatenate([hs[:1], before[1:] ** 2])),
@@ -88,7 +93,12 @@ def weights(xs: np.ndarray, hs: Float[np.ndarray, "states B H"]) -> dict[str, li
     ]
     inputs = [
         (1, "pairs δ_t with x_{t−1} where x_t belongs", "input_of_another_step", shifted),
-        (1, "pairs δ_t with x_{t−1} where x_t belongs (x_T at the first step)", "input_of_another_step", np.roll(xs, 1, axis=0)),
+        (
+            1,
+            "pairs δ_t with x_{t−1} where x_t belongs (x_T at the first step)",
+            "input_of_another_step",
+            np.roll(xs, 1, axis=0),
+        ),
         (1, "pairs δ_t with x_{t+1} where x_t belongs", "input_of_another_step", np.concatenate([xs[1:], 0 * xs[:1]])),
     ]
     right = {"W_xh": xs, "W_hh": before, "b_h": ones, "b_n": ones, "W_hy": after, "b_y": ones}
