@@ -317,7 +317,6 @@ def test_a_fault_of_a_gate_is_named(name, case):
 def test_with_gates_two_mistakes_are_named_too(cell):
     p = gated(cell)
     for pair in [
-        ("error_not_carried", "mean_over_batch"),
         ("wrong_sign", "cell_error_not_carried"),
         ("h_t_for_h_prev", "gate_derivative_wrong"),
         ("bias_not_summed_over_time", "gates_reordered"),

@@ -87,7 +87,10 @@ def test_inputs_come_from_the_seed_alone(question):
 
 
 def test_the_catalogue_is_all_there():
-    unseen = GATED | {"repeated_symbols_lost", "W_hy_not_transposed"}  # by nets without gates or symbols, with H other than K
+    unseen = GATED | {
+        "repeated_symbols_lost",
+        "W_hy_not_transposed",
+    }  # by nets without gates or symbols, with H other than K
     assert set(load("ps2/backward").mistakes) >= set(CATALOGUE) - unseen
 
 

@@ -36,12 +36,13 @@ class Flow(NamedTuple):
     ]  # by the first state's name: key and (B, H), what may be summed to its gradient
 
 
-def flows(net: Net, limit: int) -> Iterator[Flow]:
+def flows(net: Net, limit: int, only: Names | None = None) -> Iterator[Flow]:
     """List the ways back that at most `limit` changes make, the right one first, fewer changes before more.
 
     Args:
         net: the net.
         limit: 0, 1 or 2.
+        only: the names that changes may have; None for any.
 
     Yields:
         The flows.
@@ -51,6 +52,7 @@ def flows(net: Net, limit: int) -> Iterator[Flow]:
     cell = elman if isinstance(net.params, ElmanParams) else gated
     known = cell.look(net)
     changes = [*cell.changes(net, known), *truncations(len(net.xs))]
+    changes = [change for change in changes if only is None or change.key in only]
     for number in range(limit + 1):
         for some in combinations(changes, number):
             keys = [key for change in some for key in change.effects]

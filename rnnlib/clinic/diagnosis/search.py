@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 
+from rnnlib.cells import ElmanParams
 from rnnlib.clinic.diagnosis import causes
 from rnnlib.clinic.diagnosis.flows import Flow, Names, flows
 from rnnlib.clinic.diagnosis.net import Arrays, Net
@@ -48,13 +49,16 @@ def smallest(explains: Explains, net: Net, given: Arrays) -> Found:
 
 def within(explains: Explains, net: Net, size: int) -> Found:
     """Find the sets of so many mistakes in flow and sums, as `smallest`."""
-    found, readout, names = {}, {}, [name for name in net.names if name not in READOUT]
+    found, readout = {}, {}
+    names = sorted(set(net.names) - {*READOUT}, key=lambda name: name[0] != "b")  # biases first, their sums are cheap
     for flow in flows(net, size):
         ways = readout.setdefault(id(flow.hs), {})
         for name in READOUT:
             if name not in ways:
                 ways[name] = _ways(explains, name, net, flow._replace(names=frozenset()), size)
         some = [[flow.names | way for way in ways[name]] for name in READOUT]
+        if not all(some) and not isinstance(net.params, ElmanParams):
+            return {}  # no flow of theirs changes what the readout sees
         for name in names if all(some) else ():
             some.append(_ways(explains, name, net, flow, size))
             if not some[-1]:
@@ -73,7 +77,7 @@ def _ways(explains, name, net, flow, size):
     """The smallest sets of mistakes, the flow's included, with which a parameter is explained."""
     made = {
         together
-        for option in options(name, net, flow)
+        for option in options(name, net, flow, size)
         for together, gradient in scaled(flow.names, option, net, size)
         if explains(name, gradient)
     }
@@ -94,7 +98,7 @@ def _readouts(net):
     """What the gradients of the readout may be, with a mistake or without: they owe nothing to the flow."""
     flow = next(flows(net, 0))
     return {
-        name: [g for option in options(name, net, flow) for _, g in scaled(frozenset(), option, net, 1)]
+        name: [g for option in options(name, net, flow, 1) for _, g in scaled(frozenset(), option, net, 1)]
         for name in READOUT
     }
 
@@ -115,10 +119,10 @@ def made(names: Names, net: Net) -> Arrays:
 
     if "time_and_batch_swapped" in names:
         net = causes.swapped(net)
-    flow: Flow = fullest(flows(net, 2), lambda flow: flow.names)
+    flow: Flow = fullest(flows(net, 2, names), lambda flow: flow.names)
     gradient = {}
     for name in net.names:
-        some = (way for option in options(name, net, flow) for way in scaled(flow.names, option, net, 2))
+        some = (way for option in options(name, net, flow, 2) for way in scaled(flow.names, option, net, 2))
         gradient[name] = fullest(some, lambda way: way[0])[1]
     if "gates_reordered" in names:
         does = next(c.does for c in causes.afterwards(net, gradient) if c.name == "gates_reordered")

@@ -10,7 +10,6 @@ import numpy as np
 from rnnlib.clinic.diagnosis.flows import Flow, Names
 from rnnlib.clinic.diagnosis.net import Net
 
-MOST = 2  # causes
 STEPS = [
     ((), slice(None)),
     (("overwritten_not_summed",), slice(0, 1)),
@@ -19,7 +18,7 @@ STEPS = [
 Option = tuple[tuple[str, ...], Callable[[], np.ndarray]]  # keys of the catalogue, and what makes the gradient
 
 
-def options(name: str, net: Net, flow: Flow) -> Iterator[Option]:
+def options(name: str, net: Net, flow: Flow, limit: int) -> Iterator[Option]:
     """List what the gradient of one parameter may be under a flow, the right sum first; nothing is computed yet.
 
     A sum has four places where it can be spoilt: what the errors are paired with, which errors they are, which steps are left of it, and
@@ -29,6 +28,7 @@ def options(name: str, net: Net, flow: Flow) -> Iterator[Option]:
         name: of the parameter; "h0.h" and "h0.c" of a pair.
         net: the net.
         flow: the errors.
+        limit: how many causes there may be in all, the flow's included.
 
     Yields:
         Keys, and a function that returns the array.
@@ -37,13 +37,16 @@ def options(name: str, net: Net, flow: Flow) -> Iterator[Option]:
         yield from _first_state(net, flow.start[name])
         return
     left, right = _factors(name, net, flow)
+    if limit == len(flow.names) and "tape_corrupted" not in flow.names:  # nothing more may be amiss
+        yield (), partial(_sum, left, right, slice(None))
+        return
     lefts, rights, whens = [((), left), *_others(name, net, flow)], [((), right)], list(STEPS)
     if name in ("W_xh", "W_hh", "b_h"):
         rights += [(("error_before_slope",), flow.before)] if flow.before is not None else []
         whens.append((("h0_dropped",), slice(1, None)))
     turned = [(), ("gradient_transposed",)] if left is not None and left.shape[-1] == right.shape[-1] > 1 else [()]
     for (a, paired), (b, error), (c, when), d in product(lefts, rights, whens, turned):
-        if len(keys := a + b + c + d) <= MOST:
+        if len(flow.names.union(keys := a + b + c + d)) <= limit:
             yield keys, partial(_sum, *((error, paired) if d else (paired, error)), when)
     if name.startswith("b_"):
         for axes in (1, 0, ()):
