@@ -14,7 +14,7 @@ FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$
 PIP = -m pip install --quiet --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench jax-bound peers results notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench jax-bound peers adapters results notebooks experiments site clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -71,7 +71,10 @@ jax-bound: .venv/ready  ## time a scan under the newest jax (or JAX="==0.12.0"):
 	build/jax-bound/bin/pip install --quiet --disable-pip-version-check --upgrade "jax$(JAX)"
 	build/jax-bound/bin/python tests/benchmarks/jax_bound.py
 
-peers: .venv-bench/ready  ## install torch, flax and PyTensor beside the course, for `make bench` alone (gigabytes)
+peers: .venv-bench/ready  ## install torch, flax, Keras and PyTensor beside the course, for `make bench` and `make adapters` (gigabytes)
+
+adapters: .venv-bench/ready  ## hold nets of torch, flax and Keras, brought over by clinic.adapters, against the course's own
+	.venv-bench/bin/python -m pytest tests/clinic/test_adapters.py
 
 results: .venv/ready  ## write RESULTS.md from what is stored (KEEP="tests bench" first stores what these measured last)
 	$(BIN)/python -m tests.results $(KEEP)
@@ -111,7 +114,7 @@ clean:           ## remove what the other targets made
 
 .venv-bench/ready: .venv/ready .ci/bench.txt
 	@$(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/python $(PIP) -r .venv/learn.txt -r .ci/bench.txt
+	@.venv-bench/bin/python $(PIP) -r .venv/learn.txt -r .ci/teach.txt -r .ci/test.txt -r .ci/bench.txt
 	@.venv-bench/bin/python $(PIP) --no-deps -e .
 	@touch $@
 

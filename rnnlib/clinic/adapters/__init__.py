@@ -1,0 +1,141 @@
+"""Other people's nets in the form of `cells`, and back: torch, flax (linen and nnx), Keras 3, and plain dicts of arrays.
+
+    params     a net's parameters, as `ElmanParams`, `LSTMParams` or `GRUParams`
+    gradient   its gradients likewise: what torch keeps in .grad, or a tree of them
+    into       our parameters, put into a net
+    run        a torch net as a function for `examine` and `influence`
+    backward   a torch net's own backward pass as a function for `xray`
+
+A net is a library's recurrent layer and its linear readout: the two, or one module that holds both, or a tree or dict of their arrays.
+Libraries are imported where one of their nets is handed over, and not before.
+
+    weights     what they have in common, and the pair of biases that many of them have
+    named       plain dicts, by their names and shapes
+    torch, flax, keras   where each of these keeps what, and in which order its gates stand
+"""
+
+from importlib import import_module
+from typing import Any
+
+from rnnlib.clinic.adapters.weights import from_weights, gradient_of, to_weights
+
+__all__ = ["backward", "gradient", "into", "params", "run"]
+HOMES = {"torch": "torch", "keras": "keras", "flax": "flax"}
+
+
+def params(net: Any, readout: Any = None, **options: Any) -> Any:
+    """Take the parameters out of a net.
+
+    Args:
+        net: a recurrent layer, a module that holds one and a linear readout, a flax tree of parameters, or a dict of arrays by name.
+        readout: the linear layer that reads it, where `net` does not hold it.
+        options: of a dict, `transposed=` where no shape tells and `gates=` for another order of its columns: see `named.read`.
+
+    Returns:
+        `ElmanParams`, `LSTMParams` or `GRUParams` of NumPy arrays, W_xh (D, H), and so on. Two biases are added up. h0 is zero, as these
+        libraries begin, unless a dict has one.
+
+    Raises:
+        TypeError: a net of no library that is known here.
+        ValueError: a net that has no counterpart: several layers, both directions, another activation; what to do about it is said.
+
+    Example:
+        >>> import numpy as np
+        >>> karpathy = {"Wxh": np.ones((5, 3)), "Whh": np.eye(5), "Why": np.ones((2, 5)), "bh": np.zeros((5, 1)), "by": np.zeros((2, 1))}
+        >>> params(karpathy).W_xh.shape
+        (3, 5)
+
+    Source: the libraries' own documentation of their layers, and their code: see each room.
+    """
+    return from_weights(_home(net).read(net, readout, **options))
+
+
+def gradient(net: Any, readout: Any = None, **options: Any) -> Any:
+    """Take the gradients out of a net: torch's .grad, or a tree or dict of gradients.
+
+    Two biases that are added up have the same gradient each, and so has their sum: it is taken once.
+
+    Arguments, result and errors are those of `params`; arrays that have no gradient yet are zero.
+    """
+    home = _home(net)
+    read = getattr(home, "read_gradient", home.read)
+    return gradient_of(read(net, readout, **options))
+
+
+def into(params: Any, net: Any, readout: Any = None, **options: Any) -> Any:
+    """Put our parameters into a net of theirs.
+
+    Args:
+        params: of a cell, whose sizes fit. h0 is left out: the net is handed its state.
+        net: as for `params`. A torch, nnx or Keras net is changed; a tree or dict is not, a new one is returned.
+        readout: as for `params`.
+        options: as for `params`.
+
+    Returns:
+        The net, or the new tree or dict.
+
+    Raises:
+        ValueError: sizes that differ, another cell, or a bias where the net has none.
+
+    Example:
+        >>> import numpy as np
+        >>> from rnnlib.cells import init_elman
+        >>> ours = init_elman(3, 5, 2, rng=np.random.default_rng(0))
+        >>> theirs = {"Wxh": np.ones((5, 3)), "Whh": np.eye(5), "Why": np.ones((2, 5)), "bh": np.zeros(5), "by": np.zeros(2)}
+        >>> into(ours, theirs)["Why"].shape
+        (2, 5)
+    """
+    home = _home(net)
+    return home.write(net, readout, to_weights(params, home.read(net, readout, **options)), **options)
+
+
+def run(net: Any, readout: Any = None) -> Any:
+    """Make of a torch net a function `(params, xs, state) -> (ys, state)` of arrays, for `clinic.examine` and `clinic.influence`.
+
+    Args:
+        net: as for `params`. If it holds its readout, its own `forward` is run: xs (T, B, D), or (B, T, D) where its layer is batch_first,
+            to ys, or to (ys, state); a state is handed over if `forward` takes two arguments.
+        readout: as for `params`; then the two are run one after the other.
+
+    Returns:
+        The function. It works on a copy of the net, whose sizes follow the parameters.
+
+    Raises:
+        TypeError, ValueError: as `params`.
+    """
+    return _runner(net).run(net, readout)
+
+
+def backward(net: Any, readout: Any = None) -> Any:
+    """Make of a torch net's own backward pass a function `(params, xs, d_ys) -> grads`, for `clinic.xray`; arguments as for `run`.
+
+    What the net does on the way, a `detach()`, a mask, a hook, is done: the X-ray shows it.
+    """
+    return _runner(net).backward(net, readout)
+
+
+def _home(net):
+    """The room that knows this net."""
+    if type(net) in (list, tuple) and net:
+        net = net[0]
+    for kind in type(net).__mro__:
+        library = kind.__module__.split(".")[0]
+        if library in HOMES:
+            return import_module(f"rnnlib.clinic.adapters.{HOMES[library]}")
+    if hasattr(net, "items"):
+        trees = [value for value in net.values() if hasattr(value, "items")]
+        return import_module(f"rnnlib.clinic.adapters.{'flax' if trees else 'named'}")
+    raise TypeError(
+        f"adapters: a net must be one of torch, flax or Keras, or a dict of arrays, got {type(net).__name__}. "
+        "Try a dict with W_xh, W_hh, b_h, W_hy, b_y."
+    )
+
+
+def _runner(net):
+    home = _home(net)
+    if not hasattr(home, "backward"):
+        raise TypeError(
+            f"adapters: only a torch net can be run as it is, got {type(net).__name__}. "
+            "Take adapters.params(net), and write run(params, xs, state) with your own forward pass."
+        )
+    return home
