@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlib import batching, bptt
+from rnnlib import batching, bptt, clinic
 from rnnlib.cells import ElmanParams, init_elman
 from rnnlib.figures import diagrams, layout, widgets
 from tests.strategies import problem
@@ -539,3 +539,40 @@ def test_valley_embeds_what_its_functions_compute():
     assert 100.0 in data["conditions"], "where the slider begins: the chapter's valley"
     assert (data["dampings"][0], len(data["dampings"]), data["conditions"][-1]) == (0.0, 17, 300.0)
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_predict_asks_for_a_choice_or_a_number():
+    choice = widgets.predict("Which?", ["this", "that"], "that", key="16/which", why="Because.")
+    assert choice.data == {
+        **{"question": "Which?", "choices": ["this", "that"], "answer": "that"},
+        **{"key": "16/which", "why": "Because.", "tolerance": 0},
+    }
+    assert widgets.predict("How many?", answer=3, key="16/many", tolerance=0.5).data["answer"] == "3"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"choices": ["a"], "answer": "b", "key": "1/x"}, "answer must be one of a, got 'b'"),
+        ({"answer": "b", "key": "1/x"}, "answer must be a number where there are no choices, got 'b'"),
+        ({"answer": 1, "key": "x"}, "key must name chapter and question, got 'x'"),
+    ],
+)
+def test_predict_explains_what_it_cannot_ask(given, message):
+    with pytest.raises(ValueError, match=f"predict: {message}"):
+        widgets.predict("Which?", **given)
+
+
+def test_xrays_hand_over_squares_scale_and_message():
+    def truncated(window):
+        return lambda p, xs, d_ys: bptt.backward(p, bptt.forward(p, xs), d_ys, window=window)
+
+    seen = {str(w): clinic.xray(truncated(w), T=4, rng=np.random.default_rng(0)) for w in (1, 2)}
+    data = widgets.xrays(seen).data
+    assert [one["name"] for one in data["passes"]] == ["1", "2"]
+    assert data["passes"][0]["squares"][1] == ["missing", "right", "", ""]
+    assert data["passes"][1]["message"] == seen["2"].message
+    json.dumps(data, allow_nan=False)
+    with pytest.raises(ValueError, match=r"xrays: passes must hold X-rays of one T, got \[\]"):
+        widgets.xrays({})

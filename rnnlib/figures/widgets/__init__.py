@@ -12,6 +12,7 @@ from rnnlib.figures.widgets.error_flow import ErrorFlow, error_flow
 from rnnlib.figures.widgets.explorable import Explorable
 from rnnlib.figures.widgets.forget_gate import ForgetGate, forget_gate, half_life, kept_by_cells, kept_by_elman
 from rnnlib.figures.widgets.gradient_lags import GradientLags, gradient_lags
+from rnnlib.figures.widgets.prediction import Prediction, Predictions, predict, predictions
 from rnnlib.figures.widgets.truncation_window import (
     TruncationWindow,
     living_from,
@@ -21,6 +22,7 @@ from rnnlib.figures.widgets.truncation_window import (
 )
 from rnnlib.figures.widgets.unrolled_graph import UnrolledGraph, unrolled_graph
 from rnnlib.figures.widgets.valley import Valley, conjugate_path, descent_factor, descent_path, lowest_point, valley
+from rnnlib.figures.widgets.xrays import XRays, xrays
 
 __all__ = [
     "ArrayShapes",
@@ -31,9 +33,12 @@ __all__ = [
     "Explorable",
     "ForgetGate",
     "GradientLags",
+    "Prediction",
+    "Predictions",
     "TruncationWindow",
     "UnrolledGraph",
     "Valley",
+    "XRays",
     "array_counts",
     "array_shapes",
     "bucketing",
@@ -53,7 +58,10 @@ __all__ = [
     "lowest_point",
     "misled_neuron",
     "path_values",
+    "predict",
+    "predictions",
     "truncation_window",
     "unrolled_graph",
     "valley",
+    "xrays",
 ]
