@@ -127,7 +127,9 @@ def test_every_mistake_of_the_catalogue_is_named(name, seed):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("name", [*sorted(GATED), "error_not_carried", "W_hh_not_transposed", "mean_over_time", "wrong_sign"])
+@pytest.mark.parametrize(
+    "name", [*sorted(GATED), "error_not_carried", "W_hh_not_transposed", "mean_over_time", "wrong_sign"]
+)
 def test_a_mistake_with_gates_is_named(name, cell):
     x = shown(lambda p, xs, d_ys: wrong_gradient((name,), p, xs, d_ys), cell=cell)
     assert x.names == (name,), x
