@@ -1,0 +1,73 @@
+"""The questions and the X-rays alone on a page, with no kernel: by click and by keyboard."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from rnnlib.figures import widgets
+
+ADDRESS = "http://course.invalid/"  # answered by the test: a page needs an address to keep a guess
+QUESTION = {"question": "Which way?", "choices": ["forward", "backward"], "answer": "backward", "key": "16/way"}
+
+
+@pytest.fixture
+def alone(page):
+    """Open a page that holds these explorables and nothing else."""
+
+    def opened(*explorables):
+        page.unroute_all()
+        page.route(ADDRESS, lambda route: route.fulfill(content_type="text/html", body="<body></body>"))
+        page.goto(ADDRESS)
+        for one in explorables:
+            page.evaluate(RENDER, [str(one._esm), json.dumps(one.data)])
+        return page
+
+    return opened
+
+
+RENDER = """async ([code, data]) => {
+  const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  const el = document.body.appendChild(document.createElement("div"));
+  const model = { get: (name) => (name === "data" ? JSON.parse(data) : ""), on() {}, off() {} };
+  await module.default.render({ model, el });
+}"""
+
+
+def test_a_click_shows_the_answer_and_keeps_the_guess(alone):
+    asked, listed = widgets.predict(**QUESTION, why="Because."), widgets.predictions("16")
+    page = alone(asked, listed)
+    expect(page.get_by_text("Because.")).to_have_count(0)
+    page.get_by_role("button", name="forward").click()
+    expect(page.get_by_text("You said forward. It is backward. Because.")).to_be_visible()
+    expect(page.get_by_text("1 predicted, 1 of them to read again.")).to_be_visible()
+    alone(asked)
+    expect(page.get_by_text("You said forward")).to_be_visible()
+
+
+def test_the_keyboard_answers_too(alone):
+    page = alone(widgets.predict(**QUESTION))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("✓ Yes.")).to_be_visible()
+
+
+def test_a_number_is_typed(alone):
+    page = alone(widgets.predict("How many?", answer=3, key="16/many", tolerance=0.5))
+    page.get_by_role("spinbutton").fill("3.4")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("✓ Yes.")).to_be_visible()
+
+
+def test_another_pass_has_another_picture(alone):
+    def seen(word, message):
+        return SimpleNamespace(squares=np.array([[word]]), scale=np.array([[2.0]]), message=message)
+
+    page = alone(widgets.xrays({"as it is": seen("right", "Right."), "doubled": seen("scaled", "Twice.")}))
+    expect(page.get_by_text("×2.0")).to_have_count(0)
+    page.get_by_role("button", name="doubled").click()
+    expect(page.get_by_text("×2.0")).to_be_visible()
+    expect(page.get_by_text("Twice.")).to_be_visible()
