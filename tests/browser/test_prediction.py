@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from rnnlib.figures import widgets
 
+pytestmark = pytest.mark.browser
 ADDRESS = "http://course.invalid/"  # answered by the test: a page needs an address to keep a guess
 QUESTION = {"question": "Which way?", "choices": ["forward", "backward"], "answer": "backward", "key": "16/way"}
 
