@@ -54,6 +54,9 @@ def test_the_keyboard_answers_too(alone):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_text("✓ Yes.")).to_be_visible()
+    expect(page.get_by_role("button", name="ask me again")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="forward")).to_be_focused()
 
 
 def test_a_number_is_typed(alone):

@@ -14,15 +14,15 @@ function draw(data, root) {
   html(root, "p", { class: "say" }, data.question);
   const answers = html(root, "div", { class: "controls", role: "group", "aria-label": "your prediction" });
   const say = html(root, "p", { class: "say", "aria-live": "polite" });
-  const again = html(html(root, "div", { class: "controls" }), "button", { type: "button", click: () => { keep(data.key, null); show(null); } }, "ask me again");
-  const commit = (guess, right) => { keep(data.key, { question: data.question, guess, right, answer: data.answer }); show({ guess, right }); };
+  const again = html(html(root, "div", { class: "controls" }), "button", { type: "button", click: () => { keep(data.key, null); show(null); (field ?? buttons[0]).focus(); } }, "ask me again");
+  const commit = (guess, right) => { keep(data.key, { question: data.question, guess, right, answer: data.answer }); show({ guess, right }); again.focus(); };
   let buttons = [], field = null;
   if (data.choices.length) {
     buttons = data.choices.map((text) => html(answers, "button", { type: "button", click: () => commit(text, text === data.answer) }, text));
   } else {
     field = html(answers, "input", { type: "number", step: "any", "aria-label": "a number" });
     const judge = () => field.value !== "" && commit(field.value, Math.abs(+field.value - +data.answer) <= data.tolerance);
-    field.addEventListener("keydown", (event) => { if (event.key === "Enter") judge(); });
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); judge(); } });
     buttons = [html(answers, "button", { type: "button", click: judge }, "that is my guess")];
   }
 
