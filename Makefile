@@ -74,7 +74,7 @@ jax-bound: .venv/ready  ## time a scan under the newest jax (or JAX="==0.12.0"):
 peers: .venv-bench/ready  ## install torch, flax, Keras and PyTensor beside the course, for `make bench` and `make adapters` (gigabytes)
 
 adapters: .venv-bench/ready  ## hold nets of torch, flax and Keras, brought over by clinic.adapters, against the course's own
-	.venv-bench/bin/python -m pytest tests/clinic/test_adapters.py
+	.venv-bench/bin/python -m pytest tests/clinic/test_adapters.py tests/clinic/test_adapters_modules.py
 
 results: .venv/ready  ## write RESULTS.md from what is stored (KEEP="tests bench" first stores what these measured last)
 	$(BIN)/python -m tests.results $(KEEP)

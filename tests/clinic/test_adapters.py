@@ -200,7 +200,7 @@ def test_torch_nets_without_a_counterpart_are_refused_in_words():
             adapters.params(torch.nn.RNN(D, H, **dict([options])), linear)
     with pytest.raises(ValueError, match=r"the net must hold one nn.Linear with 5 inputs, got none"):
         adapters.params(torch.nn.RNN(D, H))
-    with pytest.raises(ValueError, match="the net must hold one recurrent layer, got 0"):
+    with pytest.raises(ValueError, match="the net must hold one recurrent layer, got none"):
         adapters.params(linear, linear)
 
 
@@ -293,3 +293,25 @@ def test_what_readme_shows_is_what_comes():
 def test_no_library_is_imported_before_its_net_is_there():
     code = "import sys; from rnnlib.clinic import adapters; print([m for m in ('torch', 'flax', 'keras', 'jax') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.bad_input
+def test_which_of_u_and_w_is_the_state_s_is_told_by_their_shapes():
+    params = drawn(ElmanParams)
+    theirs = {"W": params.W_xh, "U": params.W_hh, "V": params.W_hy}  # as many papers on gates have it
+    np.testing.assert_array_equal(adapters.params(theirs).W_hh, params.W_hh)
+    with pytest.raises(ValueError, match=r"of U \(4, 4\) and W \(4, 4\) either may be the state's matrix."):
+        adapters.params({"W": np.eye(4), "U": np.eye(4), "V": np.ones((4, 2))})
+
+
+@pytest.mark.bad_input
+def test_a_state_dict_of_several_layers_is_refused_in_words():
+    layer = {"weight_ih": np.ones((5, 3)), "weight_hh": np.eye(5)}
+    readout = {"fc.weight": np.ones((2, 5)), "fc.bias": np.ones(2)}
+    stacked = {f"rnn.{name}_l{k}": array for name, array in layer.items() for k in (0, 1)}
+    with pytest.raises(ValueError, match=r"must hold one layer, .* got rnn.weight_ih_l1, rnn.weight_hh_l1."):
+        adapters.params(stacked | readout)
+    with pytest.raises(ValueError, match=r"must hold one layer, .* got decoder, encoder."):
+        adapters.params({f"{place}.{name}_l0": a for place in ("encoder", "decoder") for name, a in layer.items()})
+    with pytest.raises(ValueError, match=r"must hold one readout with 5 inputs, got none."):
+        adapters.params({f"rnn.{name}_l0": array for name, array in layer.items()})

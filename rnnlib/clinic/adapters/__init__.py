@@ -5,6 +5,7 @@
     into       our parameters, put into a net
     run        a torch net as a function for `examine` and `influence`
     backward   a torch net's own backward pass as a function for `xray`
+    as_dict    all parameters of a torch net by their own names, where it has no counterpart here: several layers, an embedding
 
 A net is a library's recurrent layer and its linear readout: the two, or one module that holds both, or a tree or dict of their arrays.
 Libraries are imported where one of their nets is handed over, and not before.
@@ -12,14 +13,17 @@ Libraries are imported where one of their nets is handed over, and not before.
     weights     what they have in common, and the pair of biases that many of them have
     named       plain dicts, by their names and shapes
     torch, flax, keras   where each of these keeps what, and in which order its gates stand
+    running     a torch net as a function on NumPy arrays
 """
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from rnnlib.clinic.adapters.weights import from_weights, gradient_of, to_weights
 
-__all__ = ["backward", "gradient", "into", "params", "run"]
+__all__ = ["as_dict", "backward", "gradient", "into", "params", "run"]
 HOMES = {"torch": "torch", "keras": "keras", "flax": "flax"}
 
 
@@ -89,29 +93,63 @@ def into(params: Any, net: Any, readout: Any = None, **options: Any) -> Any:
     return home.write(net, readout, to_weights(params, home.read(net, readout, **options)), **options)
 
 
-def run(net: Any, readout: Any = None) -> Any:
-    """Make of a torch net a function `(params, xs, state) -> (ys, state)` of arrays, for `clinic.examine` and `clinic.influence`.
+def as_dict(net: Any, readout: Any = None) -> dict[str, Any]:
+    """Take all parameters out of a torch net by their own names: for nets that have no counterpart in `cells`, to be examined as they are.
 
     Args:
-        net: as for `params`. If it holds its readout, its own `forward` is run: xs (T, B, D), or (B, T, D) where its layer is batch_first,
-            to ys, or to (ys, state); a state is handed over if `forward` takes two arguments.
-        readout: as for `params`; then the two are run one after the other.
+        net: any module of torch: several layers, both directions, an embedding.
+        readout: as for `params`; its names begin with `readout.`.
 
     Returns:
-        The function. It works on a copy of the net, whose sizes follow the parameters.
+        A dict of NumPy arrays, which `run` and `backward` take as their params.
 
     Raises:
-        TypeError, ValueError: as `params`.
+        TypeError: a net that is not torch's.
     """
-    return _runner(net).run(net, readout)
+    _require_torch(net)
+    from rnnlib.clinic.adapters import running
+    from rnnlib.clinic.adapters.torch import as_array
+
+    return {name: as_array(parameter) for name, parameter in running.named(net, readout).items()}
 
 
-def backward(net: Any, readout: Any = None) -> Any:
-    """Make of a torch net's own backward pass a function `(params, xs, d_ys) -> grads`, for `clinic.xray`; arguments as for `run`.
+def run(net: Any, readout: Any = None, *, forward: Callable | None = None, batch_first: bool | None = None) -> Callable:
+    """Make of a torch net a function `(params, xs, state) -> (ys, state)` on NumPy arrays, for `clinic.examine` and `clinic.influence`.
 
-    What the net does on the way, a `detach()`, a mask, a hook, is done: the X-ray shows it.
+    Args:
+        net: any module of torch. If it holds its readout, its own `forward` is run: xs, or xs and a state, to ys, or to ys and the state.
+        readout: the linear layer that reads `net`; then the two are run one after the other.
+        forward: what is run instead, `forward(net, xs, state)`, or `forward(net, readout, xs, state)`, on tensors as the net is fed; to
+            ys, or to ys and the state. A training that cuts or resets on its way shows it here.
+        batch_first: whether the net is fed (B, T, D); None for what its recurrent layer says.
+
+    Returns:
+        The function. Its params are those of `params(net)`, of any size, or those of `as_dict(net)`; it works on a copy of the net in
+        float64. Its xs are (T, B, D) or symbols (T, B), its state (B, H) or h and c; None starts from h0.
+
+    Raises:
+        TypeError: a net that is not torch's.
+        ValueError: a forward that asks for more than inputs and a state.
     """
-    return _runner(net).backward(net, readout)
+    _require_torch(net)
+    from rnnlib.clinic.adapters import running
+
+    return partial(running.run, running.runner(net, readout, forward, batch_first))
+
+
+def backward(
+    net: Any, readout: Any = None, *, forward: Callable | None = None, batch_first: bool | None = None
+) -> Callable:
+    """Make of a torch net's own backward pass a function `(params, xs, d_ys, state=None) -> grads`, for `clinic.xray`.
+
+    Arguments and errors are those of `run`.
+
+    What the net does on the way, a `detach()`, a mask, a hook, is done: the X-ray shows it. Its grads have the form of its params.
+    """
+    _require_torch(net)
+    from rnnlib.clinic.adapters import running
+
+    return partial(running.backward, running.runner(net, readout, forward, batch_first))
 
 
 def _home(net):
@@ -131,11 +169,11 @@ def _home(net):
     )
 
 
-def _runner(net):
-    home = _home(net)
-    if not hasattr(home, "backward"):
+def _require_torch(net):
+    """Refuse what can't be run as it is."""
+    first = net[0] if isinstance(net, list | tuple) and net else net
+    if not any(kind.__module__.split(".")[0] == "torch" for kind in type(first).__mro__):
         raise TypeError(
             f"adapters: only a torch net can be run as it is, got {type(net).__name__}. "
-            "Take adapters.params(net), and write run(params, xs, state) with your own forward pass."
+            "Take adapters.params(net), and write run(params, xs, state) with your own forward pass, after into(params, net)."
         )
-    return home

@@ -1,6 +1,6 @@
 """What the libraries' recurrent layers have in common: a matrix for the input, one for the state, a bias at both, at one or at none."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -113,7 +113,13 @@ def to_weights(params: ElmanParams | LSTMParams | GRUParams, like: Weights) -> W
         b_h=None if like.b_h is None else b_h,
         W_y=params.W_hy,
         b_y=None if like.b_y is None else params.b_y,
+        h0=tuple(map(np.asarray, leaves(params.h0))) if like.h0 else (),
     )
+
+
+def leaves(state: Any) -> tuple:
+    """Return a state as a tuple of arrays, (h,) or (h, c)."""
+    return tuple(state) if isinstance(state, tuple) else (state,)
 
 
 def _or_zeros(bias, W_h):
