@@ -37,7 +37,7 @@ def params(net: Any, readout: Any = None, **options: Any) -> Any:
 
     Returns:
         `ElmanParams`, `LSTMParams` or `GRUParams` of NumPy arrays, W_xh (D, H), and so on. Two biases are added up. h0 is zero, as these
-        libraries begin, unless a dict has one.
+        libraries begin, unless a dict has one, or a torch module trains one of that name.
 
     Raises:
         TypeError: a net of no library that is known here.
@@ -59,7 +59,21 @@ def gradient(net: Any, readout: Any = None, **options: Any) -> Any:
 
     Two biases that are added up have the same gradient each, and so has their sum: it is taken once.
 
-    Arguments, result and errors are those of `params`; arrays that have no gradient yet are zero.
+    Args:
+        net: a torch net; a flax tree of gradients, as jax.grad and nnx.grad return it; a dict of gradients by name; a net of Keras.
+        readout: as for `params`.
+        options: as for `params`; and of Keras `grads=`, the gradients of the net's trainable variables, in their order.
+
+    Returns:
+        As `params`; zero where there is no gradient yet, and for a bias that the net does not have.
+
+    Raises:
+        TypeError, ValueError: as `params`; a net that keeps no gradients.
+
+    Example:
+        >>> import numpy as np
+        >>> gradient({"Wxh": np.ones((5, 3)), "Whh": np.eye(5), "Why": np.ones((2, 5)), "by": np.full((2, 1), 7.0)}).b_y
+        array([7., 7.])
     """
     home = _home(net)
     read = getattr(home, "read_gradient", home.read)
@@ -70,13 +84,13 @@ def into(params: Any, net: Any, readout: Any = None, **options: Any) -> Any:
     """Put our parameters into a net of theirs.
 
     Args:
-        params: of a cell, whose sizes fit. h0 is left out: the net is handed its state.
+        params: of a cell, whose sizes fit. h0 is left out where the net has none of its own: it is handed its state.
         net: as for `params`. A torch, nnx or Keras net is changed; a tree or dict is not, a new one is returned.
         readout: as for `params`.
         options: as for `params`.
 
     Returns:
-        The net, or the new tree or dict.
+        The net, or the new tree or dict, of the structure that was given.
 
     Raises:
         ValueError: sizes that differ, another cell, or a bias where the net has none.

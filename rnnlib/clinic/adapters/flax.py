@@ -26,8 +26,18 @@ def read(net: Any, readout: Any = None) -> Weights:
     return check("adapters", Weights(cell, W_x, W_h, b_x, b_h, flat[W_y], flat.get(b_y)))
 
 
+def read_gradient(net: Any, readout: Any = None) -> Weights:
+    """Read a tree of gradients; as `adapters.gradient`."""
+    if not hasattr(net, "items") and not (isinstance(net, list | tuple) and hasattr(net[0], "items")):
+        raise ValueError(
+            f"adapters.gradient: a module of flax keeps no gradients, got {type(net).__name__}. "
+            "Hand over what nnx.grad or jax.grad returned: gradient(grads)."
+        )
+    return read(net, readout)
+
+
 def write(net: Any, readout: Any, weights: Weights) -> Any:
-    """Return a new tree with these weights; nnx modules are changed."""
+    """Return a new tree, or pair of trees, with these weights; nnx modules are changed."""
     flat = _flat(_tree(net, readout))
     x, h, _, base = _cell(flat)
     W_y, b_y = _readout(flat, base, len(weights.W_h))
@@ -38,23 +48,65 @@ def write(net: Any, readout: Any, weights: Weights) -> Any:
             for place, part in zip(places, parts, strict=True):
                 if (*place, kind) in flat and part is not None:
                     new[(*place, kind)] = part
+    net, readout = _pair(net, readout)
     if not hasattr(net, "items"):
         _update(net, readout, new)
         return net
-    return _nested({path: np.asarray(array, np.asarray(flat[path]).dtype) for path, array in new.items()})
+    tree = _nested({path: np.asarray(array, np.asarray(flat[path]).dtype) for path, array in new.items()})
+    return _like(net, tree) if readout is None else (_like(net, tree["net"]), _like(readout, tree["readout"]))
+
+
+def _pair(net, readout):
+    return tuple(net) if isinstance(net, list | tuple) else (net, readout)
+
+
+def _like(given, tree):
+    """Put a tree of parameters where the given one had it."""
+    return {**given, "params": tree} if "params" in given else tree
 
 
 def _tree(net, readout):
     """A tree of arrays; of nnx modules their parameters."""
-    if hasattr(net, "items"):
-        tree = net.get("params", net)
-        return {"net": tree, "readout": readout} if readout is not None else tree
+    net, readout = _pair(net, readout)
+    of = _inner if hasattr(net, "items") else _parameters
+    return of(net) if readout is None else {"net": of(net), "readout": of(readout)}
+
+
+def _inner(tree):
+    return tree.get("params", tree)
+
+
+def _parameters(module):
+    """The parameters of an nnx module, whose cell is one of ours."""
     from flax import nnx
 
-    if isinstance(net, list | tuple):
-        net, readout = net
-    of = lambda module: nnx.to_pure_dict(nnx.state(module, nnx.Param))  # noqa: E731
-    return of(net) if readout is None else {"net": of(net), "readout": of(readout)}
+    if not isinstance(module, nnx.Module):
+        raise TypeError(
+            f"adapters: a module of linen keeps no parameters, got {type(module).__name__}. "
+            "Hand over its variables: params(variables), from variables = module.init(key, xs)."
+        )
+    for _, part in nnx.iter_graph(module):
+        _require_plain(part)
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param))
+
+
+def _require_plain(part):
+    """Refuse a cell of nnx that computes something else with the same arrays."""
+    from flax import nnx
+
+    cells = nnx.SimpleCell | nnx.LSTMCell | nnx.OptimizedLSTMCell | nnx.GRUCell
+    usual = {
+        "activation_fn": ("tanh", (nnx.tanh,)),
+        "gate_fn": ("sigmoid", (nnx.sigmoid,)),
+        "residual": (False, (False,)),
+    }
+    for name, (wanted, same) in usual.items() if isinstance(part, cells) else ():
+        got = getattr(part, name, same[0])
+        if got not in same:
+            got = getattr(got, "__name__", got)
+            raise ValueError(
+                f"adapters: {type(part).__name__} must have {name}={wanted}, got {got}. No cell here has it otherwise."
+            )
 
 
 def _flat(tree, path=()):
@@ -109,12 +161,25 @@ def _readout(flat, base, H):
             for p in flat
             if p[-1] == "kernel" and str(p[0]) not in ("i", "h") and len(p[0]) > 2 and "dense_" not in p[0]
         ]
-    if len(kernels) != 1:
+    if len(kernels) == 1:
+        _require_no_more(flat, base, kernels[0][:-1])
+    else:
         got = ", ".join("/".join(map(str, path)) for path in kernels) or "none"
         raise ValueError(
             f"adapters: the tree must hold one readout with {H} inputs, got {got}. Hand it over: params(tree['rnn'], tree['out'])."
         )
     return kernels[0], (*kernels[0][:-1], "bias")
+
+
+def _require_no_more(flat, base, readout):
+    """Refuse parameters that would be lost: an embedding, a norm."""
+    known = (base, readout) if base else (readout,)
+    more = ["/".join(map(str, path)) for path in flat if base and not any(path[: len(k)] == k for k in known)]
+    if more:
+        raise ValueError(
+            f"adapters: the tree must hold a recurrent cell and its readout alone, got {', '.join(more)} too. "
+            "Hand over these two, and what the cell reads as its inputs: params(tree['rnn'], tree['out'])."
+        )
 
 
 def _joined(flat, places, kind):
@@ -130,8 +195,6 @@ def _update(net, readout, new):
     import jax.numpy as jnp
     from flax import nnx
 
-    if isinstance(net, list | tuple):
-        net, readout = net
     tree = _nested({path: jnp.asarray(array) for path, array in new.items()})
     for module, part in [(net, tree)] if readout is None else [(net, tree["net"]), (readout, tree["readout"])]:
         state = nnx.state(module, nnx.Param)

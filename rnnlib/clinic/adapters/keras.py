@@ -6,6 +6,7 @@ of biases, the second inside of the reset gate where `reset_after` is on, as it 
 Source: keras.layers.LSTM and keras.layers.GRU in Keras's documentation and code.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,38 @@ CELLS = {"SimpleRNN": ElmanParams, "LSTM": LSTMParams, "GRU": GRUParams}
 def read(net: Any, readout: Any = None) -> Weights:
     """Read layers or a model; as `adapters.params`."""
     layer, dense = _parts(net, readout)
-    W_x, W_h, *bias = (np.asarray(array) for array in layer.get_weights())
-    W_y, *b_y = (np.asarray(array) for array in dense.get_weights())
+    return _weights(layer, [np.asarray(array) for array in (*layer.get_weights(), *dense.get_weights())])
+
+
+def read_gradient(net: Any, readout: Any = None, *, grads: Sequence | None = None) -> Weights:
+    """Read the gradients of a net's trainable variables, in their order; as `adapters.gradient`."""
+    layer, dense = _parts(net, readout)
+    net, readout = net if isinstance(net, list | tuple) else (net, readout)
+    variables = [*net.trainable_variables, *(readout.trainable_variables if readout is not None else ())]
+    if grads is None or len(grads) != len(variables):
+        got = "none" if grads is None else len(grads)
+        raise ValueError(
+            f"adapters.gradient: a net of Keras keeps no gradients; grads must be those of its {len(variables)} trainable variables, "
+            f"in their order, got {got}. Try gradient(net, grads=grads)."
+        )
+    of = {id(variable): grad for variable, grad in zip(variables, grads, strict=True)}
+    arrays = [of.get(id(v), 0 * np.asarray(v.numpy())) for v in (*layer.weights, *dense.weights)]
+    return _weights(layer, [np.asarray(a.detach().cpu() if hasattr(a, "detach") else a) for a in arrays])
+
+
+def _weights(layer, arrays):
+    """The arrays of a layer and its readout, gates in our order."""
+    (W_x, W_h, *bias), (W_y, *b_y) = arrays[: len(layer.weights)], arrays[len(layer.weights) :]
     b_x, b_h = (bias[0], None) if bias and bias[0].ndim == 1 else bias[0] if bias else (None, None)
-    if CELLS[type(layer).__name__] is GRUParams:
+    cell = CELLS[_kind(layer)]
+    if cell is GRUParams:
         W_x, W_h, b_x, b_h = (None if a is None else blocks(a, "zrn", "rzn") for a in (W_x, W_h, b_x, b_h))
-    return check("adapters", Weights(CELLS[type(layer).__name__], W_x, W_h, b_x, b_h, W_y, b_y[0] if b_y else None))
+    return check("adapters", Weights(cell, W_x, W_h, b_x, b_h, W_y, b_y[0] if b_y else None))
+
+
+def _kind(layer):
+    """SimpleRNN, LSTM, GRU, also where it is an RNN around such a cell; or whatever else it is."""
+    return type(getattr(layer, "cell", layer)).__name__.removesuffix("Cell")
 
 
 def write(net: Any, readout: Any, weights: Weights) -> Any:
@@ -45,7 +72,7 @@ def _parts(net, readout):
     if isinstance(net, list | tuple):
         net, readout = net
     layers = net.layers if hasattr(net, "layers") else [net]
-    recurrent = [layer for layer in layers if type(layer).__name__ in CELLS]
+    recurrent = [layer for layer in layers if _kind(layer) in CELLS]
     if len(recurrent) != 1:
         got = ", ".join(layer.name for layer in recurrent) or ", ".join(type(layer).__name__ for layer in layers)
         raise ValueError(
@@ -60,21 +87,37 @@ def _parts(net, readout):
                 f"adapters: the model must hold one Dense layer behind {layer.name}, got {len(dense)}. Hand it over: params(rnn, dense)."
             )
         (readout,) = dense
-    _require_plain(layer)
+    _require_plain(layer, readout)
+    known = {id(v) for v in (*layer.weights, *readout.weights)}
+    more = [v.path for v in getattr(net, "weights", ()) if id(v) not in known and v.trainable]
+    if more:
+        raise ValueError(
+            f"adapters: the model must hold a recurrent layer and its readout alone, got {', '.join(more)} too. "
+            "Hand over these two, and what the layer reads as its inputs: params(rnn, dense)."
+        )
     return layer, readout
 
 
-def _require_plain(layer):
-    about = layer.get_config()
-    if not layer.built:
-        raise ValueError(f"adapters: {layer.name} must have been built. Call the model once, or layer.build(shape).")
-    if about.get("reset_after") is False:
+def _require_plain(layer, dense):
+    for each in (layer, dense):
+        if not each.built:
+            raise ValueError(
+                f"adapters: {each.name} must have been built. Call the model once, or {each.name}.build(shape)."
+            )
+    cell = getattr(layer, "cell", layer).get_config()
+    if cell.get("reset_after") is False:
         raise ValueError(
             f"adapters: {layer.name} must have reset_after=True, got False. That is another net, see GRUParams."
         )
+    about = cell | {"go_backwards": layer.get_config().get("go_backwards", False)}
     wanted = {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False}
     for name, value in wanted.items():
         if about.get(name, value) != value:
             raise ValueError(
                 f"adapters: {layer.name} must have {name}={value!r}, got {about[name]!r}. No cell here has it otherwise."
             )
+    if dense.get_config().get("activation", "linear") != "linear":
+        raise ValueError(
+            f"adapters: {dense.name} must be linear, got activation={dense.get_config()['activation']!r}. "
+            "A softmax belongs into the loss: from_logits=True."
+        )
