@@ -124,13 +124,11 @@ MADE = [name for name in CATALOGUE if name not in GATED | {"repeated_symbols_los
 
 
 def _gradient(params, xs, d_ys, *, bug=None):
-    """The right gradient, or with a mistake of the catalogue or one of two more."""
+    """The right gradient, or with a mistake of the catalogue, or one more."""
     if bug in MADE:
         return clinic.wrong_gradient((bug,), params, xs, d_ys)
     params = params._replace(h0=0 * params.h0) if bug == "forward_from_zeros" else params
-    tape = bptt.forward(params, xs)
-    grads = bptt.backward(params, tape, d_ys)
-    return grads._replace(h0=bptt.deltas(params, tape, d_ys)[0].sum(0)) if bug == "dh0_is_delta_1" else grads
+    return bptt.backward(params, bptt.forward(params, xs), d_ys)
 
 
 BACKWARD = Question(
@@ -143,7 +141,6 @@ BACKWARD = Question(
         _gradient,
         **{name: f"{CATALOGUE[name].title}. {CATALOGUE[name].fix}" for name in MADE},
         forward_from_zeros="The forward pass does not start from params.h0. Begin with it in every row: np.tile(params.h0, (B, 1)).",
-        dh0_is_delta_1="dh0 is δ_1 summed over the batch. δ_1 is the error at a_1: the error at h_0 is (δ_1 W_hhᵀ).sum(0).",
     ),
     hint=lambda inputs, answer: clinic.diagnose(ElmanParams(**answer), **inputs).message,
 )
