@@ -26,6 +26,7 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 # An anywidget's own script, run on its stored state by the least of a model.
 WIDGET = """<div></div><script type="application/json">%s</script><script type="module">
 for (const source of document.querySelectorAll("script[type='application/json']:not([data-seen])")) {
+  if (source.dataset.seen) continue; // another explorable's script took it while this one waited
   source.dataset.seen = true;
   const el = source.previousElementSibling, state = JSON.parse(source.textContent), heard = {};
   const model = {

@@ -32,6 +32,7 @@ function draw(data, root) {
       button.setAttribute("aria-pressed", Boolean(entry) && (button.textContent === entry.guess || !data.choices.length));
     }
     if (field) field.disabled = Boolean(entry);
+    again.disabled = !entry;
     again.style.visibility = entry ? "visible" : "hidden";
     say.textContent = entry ? `${entry.right ? "✓ Yes" : `✗ You said ${entry.guess}. It is ${data.answer}`}. ${data.why}` : "Choose first: the answer comes after.";
   }
