@@ -78,6 +78,19 @@ def test_truncations_are_named_and_no_mistakes(k):
         assert found.message == f"{says} Beside that it is right."
 
 
+def test_a_truncation_with_a_stride_is_named():
+    T, total = len(P.xs), None
+    for end in range(2, T + 1, 2):  # the losses of two steps, sent back through four
+        first, d_ys = max(0, end - 4), 0 * P.d_ys
+        d_ys[end - 2 : end] = P.d_ys[end - 2 : end]
+        part = bptt.backward(P.params, bptt.forward(P.params, P.xs[first:end], TAPE.hs[first]), d_ys[first:end])
+        part = part._replace(h0=part.h0 * (first == 0))
+        total = part if total is None else ElmanParams(*(a + b for a, b in zip(total, part, strict=True)))
+    found = said(total)
+    assert found.verdict == "truncated"
+    assert "every 2 steps the error of their losses is sent back through the last 4 steps" in found.message
+
+
 @pytest.mark.parametrize("make", [windows, chunks])
 def test_a_truncation_and_a_mistake_are_both_named(make):
     for fault, name in {
@@ -167,6 +180,9 @@ AFTERWARDS = {
     "All differ by 0.1 θ, θ the parameters: a weight decay on one side.": decayed,
     "All differ by 0.01 θ, θ the parameters: a weight decay on one side.": weights_decayed,
     "Every parameter is scaled by 2.": lambda g: ElmanParams(*(2 * x for x in g)),
+    "These are updated parameters, θ − 0.01 g, and not gradients g.": lambda g: ElmanParams(
+        *(p - 0.01 * x for x, p in zip(g, P.params, strict=True))
+    ),
 }
 
 
@@ -243,7 +259,7 @@ def test_the_readout_says_where_to_look():
     other_errors = bptt.backward(P.params, TAPE, P.d_ys**2)
     assert "the pass has another dL/dy than the one given" in said(other_errors).message
     states = bptt.backward(P.params, bptt.forward(P.params, P.xs / 2), P.d_ys)
-    assert "so dL/dy is as given, and h_t is not" in said(states).message
+    assert "so dL/dy adds up as given, and is paired with other states" in said(states).message
     flow = g._replace(W_xh=g.W_xh + 1, W_hh=g.W_hh - 1, b_h=g.b_h + 1)
     assert "what is off is the error's way back" in said(flow).message
     assert "the sum for W_hh alone" in said(g._replace(W_hh=g.W_hh + 1)).message

@@ -83,10 +83,14 @@ def decays(net: Net, given: Arrays, readouts: dict[str, list[np.ndarray]]) -> It
 
 def multiples(net: Net, given: Arrays, readouts: dict[str, list[np.ndarray]]) -> Iterator[Cause]:
     """List the factors that all of the gradient may have been multiplied by, as the readout's gradients show them; as for `decays`."""
+    theta = arrays(net.params)
     seen, norm = set(), np.sqrt(sum(np.sum(np.square(g)) for g in given.values()))
     for name, candidates in readouts.items():
         for wanted in candidates:
-            factor = _multiple(given[name], wanted) if given[name].shape == wanted.shape else 0.0
+            if given[name].shape != wanted.shape:
+                continue
+            yield from _updated(net, theta, given[name], wanted, theta[name])
+            factor = _multiple(given[name], wanted)
             if factor in (0.0, 1.0) or f"{factor:.4g}" in seen:
                 continue
             seen.add(f"{factor:.4g}")
@@ -94,6 +98,14 @@ def multiples(net: Net, given: Arrays, readouts: dict[str, list[np.ndarray]]) ->
             if 0 < factor < 1 and abs(norm / float(f"{norm:.2g}") - 1) < 1e-6:
                 says = f"Clipped: all arrays together are scaled down to a norm of {norm:.4g}, by {factor:.4g}"
             yield Cause(says, net, lambda name, g, factor=factor: factor * g)
+
+
+def _updated(net, theta, given, wanted, parameter):
+    """New parameters in place of gradients: θ − η g."""
+    step = _multiple(parameter - given, wanted)
+    if step > 0 and parameter.any():
+        says = f"These are updated parameters, θ − {step:.4g} g, and not gradients g"
+        yield Cause(says, net, lambda name, g: theta[name] - step * g)
 
 
 def _multiple(array, of):

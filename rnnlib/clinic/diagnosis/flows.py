@@ -59,7 +59,8 @@ def flows(net: Net, limit: int, only: Names | None = None) -> Iterator[Flow]:
             reach = any("reach" in change.effects for change in some)
             if len(set(keys)) < len(keys) or len({c.key for c in some}) < number:
                 continue
-            if number > 1 and reach and len(net.xs) > MOST:
+            strides = any(change.effects.get("reach", "-")[0] == "strides" for change in some)
+            if number > 1 and (strides or (reach and len(net.xs) > MOST)):
                 continue
             effects = {key: value for change in some for key, value in change.effects.items()}
             names = frozenset(change.key for change in some)
@@ -74,16 +75,21 @@ def truncations(T: int) -> Iterator[Change]:
         yield Change(says, "", {"reach": ("windows", k)})
     for k in range(2, T):
         yield Change(f"Truncated: the error is cut at the borders of chunks of {k} steps", "", {"reach": ("chunks", k)})
+    for stride in range(2, min(T, MOST)):  # "k1, k2" of Williams and Peng
+        for k in range(stride + 1, T):
+            says = f"Truncated: every {stride} steps the error of their losses is sent back through the last {k} steps"
+            yield Change(says, "", {"reach": ("strides", k, stride)})
 
 
-def groups(T: int, reach: tuple[str, int] | None) -> tuple[Bool[np.ndarray, "N T"], Bool[np.ndarray, "N T"]]:
+def groups(T: int, reach: tuple | None) -> tuple[Bool[np.ndarray, "N T"], Bool[np.ndarray, "N T"]]:
     """Sort the losses into groups that a single sweep can send back together, whatever they reach.
 
-    A window of k steps gives k groups: the losses t with the same t mod k, whose windows do not overlap.
+    A window of k steps gives k groups: the losses t with the same t mod k, whose windows do not overlap. With a stride, the losses of
+    so many steps go back together, and k / stride groups are enough.
 
     Args:
         T: steps.
-        reach: ("windows", k), ("chunks", k), or None where every loss reaches every step before it.
+        reach: ("windows", k), ("chunks", k), ("strides", k, stride), or None where every loss reaches every step before it.
 
     Returns:
         `(own, cut)`: which losses are in which group, and at which steps what is carried from later is dropped.
@@ -94,10 +100,14 @@ def groups(T: int, reach: tuple[str, int] | None) -> tuple[Bool[np.ndarray, "N T
         array([[1, 0, 1, 0],
                [0, 1, 0, 1]])
     """
-    kind, k = reach or ("all", T)
+    kind, k, *stride = reach or ("all", T)
     steps = np.arange(T)
-    if kind == "windows":
-        own = steps % k == np.arange(k)[:, None]
-        return own, own
+    if kind in ("windows", "strides"):
+        (stride,) = stride or [1]
+        count = -(-k // stride)
+        group = np.arange(count)[:, None]
+        own = steps // stride % count == group
+        before = steps + k  # a step lies just before the window that ends there
+        return own, (before % stride == stride - 1) & (before // stride % count == group) & (before >= k)
     own = np.ones((1, T), bool)
     return own, (steps[None] + 1) % k == 0 if kind == "chunks" else ~own

@@ -123,8 +123,8 @@ def _clue(fine, given, wanted, net):
         )
     if "W_hy" not in fine:
         return (
-            "b_y is right and W_hy is not: so dL/dy is as given, and h_t is not. Does the chunk start from a carried state? "
-            "Then hand it over, state=. Else compare the states of both forward passes."
+            "b_y is right and W_hy is not: so dL/dy adds up as given, and is paired with other states. Does the chunk start from a "
+            "carried state? Then hand it over, state=. Else compare the states of both forward passes, and the order of the errors."
         )
     flow = [name for name in ("W_xh", "W_hh", "b_h", "b_n") if name in wanted]
     wrong = [name for name in wanted if name not in fine]
