@@ -43,7 +43,7 @@ parts: .venv/ready-test
 
 checks: .venv/ready-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(TESTS) $(ONLY)
+	$(TESTS) $(ONLY) || { code=$$?; $(BIN)/python -m tests.parts left_out; exit $$code; }
 
 left-out:
 	@$(BIN)/python -m tests.parts left_out

@@ -86,14 +86,14 @@ def told(counts: dict[str, int]) -> list[str]:
 def remedy(parts: list[str]) -> str:
     """Name the command that adds these parts."""
     if "sandbox" in parts and shutil.which("bwrap"):  # no package helps
-        return " && ".join([*(remedy([part]) for part in parts if part != "sandbox"), NAMESPACES])
+        return "; then ".join([*(remedy([part]) for part in parts if part != "sandbox"), NAMESPACES])
     if shutil.which("apt-get"):
         return " ".join([*_as_root("sudo"), *_apt(parts)])
     ways = {
         "browser": f"{_short(PLAYWRIGHT)} install --with-deps --only-shell chromium",
         "sandbox": "install bubblewrap by your system's package manager (there is none for macOS and Windows)",
     }
-    return " && ".join(ways[part] for part in parts)
+    return "; then ".join(ways[part] for part in parts)
 
 
 def _plan(part):
@@ -166,4 +166,4 @@ def _short(command):
 
 if __name__ == "__main__":
     order, *names = sys.argv[1:]
-    {"say": say, "install": install}[order](names) if names else left_out()
+    left_out() if order == "left_out" else {"say": say, "install": install}[order](names)
