@@ -17,7 +17,7 @@ STORED = Path(__file__).parent / "results" / "clinic_torch.json"
 
 
 class Net(torch.nn.Module):
-    """An Elman net whose owner detaches the state: at every step, or, mended, before the first alone."""
+    """An Elman net whose owner detaches the state at every step, or, mended, at none."""
 
     def __init__(self, mended):
         super().__init__()
