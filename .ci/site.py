@@ -17,11 +17,15 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "build" / "site"
 VIEW, STATE = (f"application/vnd.jupyter.widget-{part}+json" for part in ("view", "state"))
 
-# nbconvert's page, without require.js and Mermaid, and not waiting for MathJax.
+# nbconvert's page, without require.js and Mermaid, and not waiting for MathJax; code that JupyterLab folds is folded here too.
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
-{% block html_head_js_mathjax %}{{ super() | replace('<script src', '<script async src') }}{% endblock %}"""
+{% block html_head_js_mathjax %}{{ super() | replace('<script src', '<script async src') }}{% endblock %}
+{% block input_group %}
+{%- set folded = cell.metadata.get('jupyter', {}).get('source_hidden') -%}
+{{ '<details><summary style="cursor: pointer">code</summary>' if folded }}{{ super() }}{{ '</details>' if folded }}
+{% endblock %}"""
 
 # An anywidget's own script, run on its stored state by the least of a model.
 WIDGET = """<div></div><script type="application/json">%s</script><script type="module">

@@ -100,6 +100,8 @@ def test_exported_page(path, site, page, measured):
     page.goto((site / f"{path.stem}.html").as_uri())
     expect(page.locator(".explorable")).to_have_count(len(explorables(read(path))))
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
+    folded = [cell for cell in read(path).cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    expect(page.locator("details:not([open]) > summary", has_text="code")).to_have_count(len(folded))
     play(page, path.stem, measured, "page")
     assert complaints(page) == []
 

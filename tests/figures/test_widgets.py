@@ -571,6 +571,8 @@ def test_xrays_hand_over_squares_scale_and_message():
     seen = {str(w): clinic.xray(truncated(w), T=4, rng=np.random.default_rng(0)) for w in (1, 2)}
     data = widgets.xrays(seen).data
     assert [one["name"] for one in data["passes"]] == ["1", "2"]
+    assert not data["guess"]
+    assert widgets.xrays(seen, guess=True).data["guess"]
     assert data["passes"][0]["squares"][1] == ["missing", "right", "", ""]
     assert data["passes"][1]["message"] == seen["2"].message
     json.dumps(data, allow_nan=False)

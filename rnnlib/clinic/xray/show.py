@@ -51,7 +51,7 @@ def text(squares: np.ndarray, scale: np.ndarray, message: str) -> str:
     if not (squares != "").any():
         return message
     cells = [[symbol(squares[t, s], scale[t, s]) for s in range(T)] for t in range(T)]
-    width = max(5, *(len(cell) for row in cells for cell in row))
+    width = max(5, *(len(cell) + 2 for row in cells for cell in row))
     head = " " * 8 + "".join(f"{s + 1:>{width}}" for s in range(T)) + "  step"
     lines = [f"loss {t + 1:<3}" + "".join(f"{cell:>{width}}" for cell in row).rstrip() for t, row in enumerate(cells)]
     meanings = "   ".join(f"{mark} {means}" for mark, means in legend(squares).items())

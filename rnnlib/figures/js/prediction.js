@@ -18,6 +18,12 @@ function draw(data, root) {
   const commit = (guess, right) => { keep(data.key, { question: data.question, guess, right, answer: data.answer }); show({ guess, right }); again.focus(); };
   let buttons = [], field = null;
   if (data.choices.length) {
+    answers.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key], at = buttons.indexOf(document.activeElement);
+      if (!step || at < 0) return;
+      event.preventDefault();
+      buttons[(at + step + buttons.length) % buttons.length].focus();
+    });
     buttons = data.choices.map((text) => html(answers, "button", { type: "button", click: () => commit(text, text === data.answer) }, text));
   } else {
     field = html(answers, "input", { type: "number", step: "any", "aria-label": "a number" });

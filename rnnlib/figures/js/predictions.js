@@ -15,7 +15,8 @@ function draw(data, root) {
       cells.forEach((text) => html(row, tag, { style: "text-align: left" }, text));
     }
   }
-  window.addEventListener("predicted", show);
+  const listen = () => (root.isConnected ? show() : window.removeEventListener("predicted", listen)); // its cell was run again
+  window.addEventListener("predicted", listen);
   show();
 }
 

@@ -14,11 +14,12 @@ class XRays(Explorable):
     _esm = script("xrays")
 
 
-def xrays(passes: dict[str, Any]) -> XRays:
+def xrays(passes: dict[str, Any], *, guess: bool = False) -> XRays:
     """Show X-rays of backward passes: choose one, see which loss reaches which step, point at a square for its scale, read what is said.
 
     Args:
         passes: X-rays by name, with `squares`, `scale` and `message`, as `clinic.xray` returns them, all of one T.
+        guess: whether they are called A, B, C, ... until a button tells name and message.
 
     Returns:
         The explorable.
@@ -37,6 +38,7 @@ def xrays(passes: dict[str, Any]) -> XRays:
             f"xrays: passes must hold X-rays of one T, got {[len(seen.squares) for seen in passes.values()]}."
         )
     data = {
+        "guess": guess,
         "looks": {word: [symbol, colour, name] for word, (symbol, colour, _, name) in LOOK.items()},
         "passes": [
             {
@@ -50,6 +52,6 @@ def xrays(passes: dict[str, Any]) -> XRays:
     }
     alt = (
         "A triangle of squares, a row for each loss and a column for each step: right, missing, a multiple, wrong, or hearing the future. "
-        "Buttons choose the backward pass; below is what the X-ray says of it."
+        "Buttons choose the backward pass; below is what the X-ray says of it, at once or when it is asked."
     )
     return XRays(data=data, alt=alt)
