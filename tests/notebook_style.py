@@ -138,6 +138,8 @@ def _code(notebook, path):
     for cell, length in zip(code, lengths, strict=True):
         if length > 25:
             yield f"{cell.id}: {length} lines, 25 at most: split it, or move the known part to rnnlib"
+        if "widgets.predict(" in cell.source and not cell.metadata.get("jupyter", {}).get("source_hidden"):
+            yield f"{cell.id}: the answer can be read in its code: collapse it (jupyter.source_hidden in its metadata)"
         try:
             tree = ast.parse(cell.source)
         except SyntaxError:

@@ -63,6 +63,7 @@ BREACHES = {
     "an image without alt text": put("a-line", "## A line\n\n![](../README.md)"),
     "have 12 lines": lambda nb: [c.update(source="x = 1\n" * 12) for c in nb.cells if c.id in ("imports", "touch")],
     "lines, 25 at most": put("imports", "x = 1\n" * 26),
+    "the answer can be read": put("imports", "widgets.predict('Up?', ['yes', 'no'], 'yes', key='90/up')"),
     "not plain Python": put("imports", "%matplotlib inline"),
     "in disguise": put("imports", "get_ipython().run_line_magic('time', '')"),
     "import * hides": put("imports", "from numpy import *"),
