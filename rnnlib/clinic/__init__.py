@@ -7,6 +7,7 @@ adapters       nets of torch, flax and Keras, and dicts of arrays, to parameters
 examination    a net that does not train, examined from outside: `examine`, and `influence`, which loss hears which step
 """
 
+from rnnlib.clinic import adapters
 from rnnlib.clinic.catalogue import CATALOGUE, Mistake
 from rnnlib.clinic.diagnosis import Diagnosis, diagnose, wrong_gradient
 from rnnlib.clinic.examination import Examination, Finding, Influence, examine, influence
@@ -20,6 +21,7 @@ __all__ = [
     "Influence",
     "Mistake",
     "XRay",
+    "adapters",
     "diagnose",
     "examine",
     "influence",

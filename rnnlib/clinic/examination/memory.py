@@ -100,7 +100,7 @@ def window_wanted(patient: Patient) -> Iterator[Finding]:
     evidence = "; ".join(f"window {k}: cosine {c:.3f}, relative error {e:.2g}" for k, (c, e) in table.items())
     enough = next((k for k, (cosine, _) in table.items() if cosine > 0.99), None)
     if enough is None:
-        says = f"No window below {T} steps keeps the direction of the gradient within 8 degrees."
+        says = f"No window up to {windows[-1]} of {T} steps keeps the direction of the gradient within 8 degrees."
         yield found("window_too_short", says, evidence)
     else:
         says = f"Chunks of {enough} steps keep the direction of the gradient within 8 degrees, at these parameters."
