@@ -42,9 +42,12 @@ def draw_xray(
         if word:
             symbol, colour, hatch, _ = LOOK[str(word)]
             number = f"{symbol}{scale[t, s]:.2g}" if word == "scaled" and scale is not None else symbol
+            size = 11 if len(number) < 4 else 8
             ax.add_patch(_patch(s, t, colour, hatch))
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}  # so that no hatch runs through the symbol
-            ax.text(s, t, number, ha="center", va="center", fontsize=11, family="DejaVu Sans", bbox=box)
+            ax.text(
+                s, t, number.replace("-", "−"), ha="center", va="center", fontsize=size, family="DejaVu Sans", bbox=box
+            )
     ax.set(xlim=(-0.5, T - 0.5), ylim=(T - 0.5, -0.5), xlabel="step s", ylabel="loss t", aspect="equal")
     ax.set_xticks(range(T), range(1, T + 1))
     ax.set_yticks(range(T), range(1, T + 1))
