@@ -42,7 +42,7 @@ def draw_xray(
         if word:
             symbol, colour, hatch, _ = LOOK[str(word)]
             number = f"{symbol}{scale[t, s]:.2g}" if word == "scaled" and scale is not None else symbol
-            size = 11 if len(number) < 4 else 8
+            size = {1: 11, 2: 11, 3: 9}.get(len(number), 7)
             ax.add_patch(_patch(s, t, colour, hatch))
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}  # so that no hatch runs through the symbol
             ax.text(
