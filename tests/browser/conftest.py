@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -34,6 +35,22 @@ def chromium():
 @pytest.fixture
 def page(chromium):
     """A tall page that reaches this machine alone; `page.complaints` collects what its console says is wrong."""
+    with _opened(chromium) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def desk(chromium, lab):
+    """A page with JupyterLab in it, for notebooks to be opened in one after the other: to load it takes longer than they do."""
+    with _opened(chromium) as page:
+        page.goto(f"{lab.removesuffix('/tree')}?token=t&reset")
+        page.wait_for_function("globalThis.jupyterapp")
+        page.evaluate("jupyterapp.restored")
+        yield page
+
+
+@contextmanager
+def _opened(chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 2000})
     local = ("http://127.0.0.1:", "file:", "blob:", "data:")
     context.route("**/*", lambda route: route.continue_() if route.request.url.startswith(local) else route.abort())

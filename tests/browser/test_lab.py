@@ -1,5 +1,6 @@
 """Chapters and problem sets as a reader meets them: in JupyterLab and as exported pages, in a real Chromium, by keyboard and mouse."""
 
+import ast
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 INTERACTIVE = [path for path in CHAPTERS if explorables(read(path))]
-WHOLE = ("00", "01", "02", "03", "04", "05", "ps1", "ps2")  # these run in seconds; of others, what an explorable needs
+WHOLE = ("00", "01", "02", "04", "ps1", "ps2")  # these run in seconds; of others, what an explorable needs
 EXPECTED = {
     "mathjax/2.7.7": "an exported page asks a CDN for MathJax; without the network it shows the LaTeX",
 }
@@ -20,12 +21,21 @@ EXPECTED = {
 # The notebook of the front tab, as JupyterLab holds it.
 NOTEBOOK = "jupyterapp.shell.currentWidget.context.model.toJSON()"
 MODIFIED = "jupyterapp.shell.currentWidget.context.model.dirty"
-READY = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+OPEN = "async path => { await jupyterapp.commands.execute('docmanager:open', { path }); }"
+READY = '''path => globalThis.jupyterapp?.shell.currentWidget?.context?.path === path
+  && jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === "idle"'''
+CLOSE = """async () => {
+  await jupyterapp.shell.currentWidget.sessionContext.shutdown();
+  jupyterapp.shell.currentWidget.context.model.dirty = false; // what was run here is not kept, and nobody is asked
+  jupyterapp.shell.currentWidget.close();
+}"""
 
-RUN_TO = """last => {
-  jupyterapp.shell.currentWidget.content.activeCellIndex = last;
-  const run = (command) => jupyterapp.commands.execute(`notebook:${command}`);
-  run("run-all-above").then(() => run("run-cell")).then(() => { window.ran = true; });
+# Runs the cells of these indices, one after the other.
+RUN = """async cells => {
+  for (const index of cells) {
+    jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+    await jupyterapp.commands.execute("notebook:run-cell");
+  }
 }"""
 
 # The kernel has said what language it speaks, and JupyterLab has written that into the notebook, if it was not there.
@@ -47,35 +57,51 @@ WATCH = """() => { window.answered = new Promise((resolve) => addEventListener("
 
 
 @pytest.mark.parametrize("path", [*CHAPTERS, *PROBLEM_SETS], ids=lambda path: path.stem)
-def test_in_jupyterlab(path, lab, page, measured):
-    """Cells run without a complaint, what is stored of the rest is shown, and explorables live. (tests/chapters.py runs all cells.)"""
+def test_in_jupyterlab(path, desk, measured):
+    """What explorables need runs without a complaint, what is stored of the rest is shown, and they live. (nbval runs all cells.)"""
     notebook = read(path)
-    ids = [cell.id for cell in notebook.cells]
     whole = path.stem.split("_")[0] in WHOLE
-    last = ids[-1] if whole else next(reversed(explorables(notebook)), None)
-    page.goto(f"{lab}/{path.relative_to(ROOT / 'notebooks').as_posix()}?token=t&reset")
-    page.wait_for_function(READY, timeout=60_000)
+    wanted = {cell.id for cell in notebook.cells} if whole else set(explorables(notebook))
+    file = path.relative_to(ROOT / "notebooks").as_posix()
+    desk.complaints.clear()
+    desk.evaluate(OPEN, file)
+    desk.wait_for_function(READY, arg=file, timeout=60_000)
     try:
-        left_as_it_is(page)
-        if last:
-            run_to(page, path, ids.index(last))
-        expect(page.locator(".explorable")).to_have_count(len(explorables(notebook)))
-        play(page, path.stem, measured, "JupyterLab")
-        picture(page, ".jp-OutputArea img", f"{path.stem}-figure")
-        assert complaints(page) == []
+        left_as_it_is(desk)
+        run(desk, path, needed(notebook, wanted))
+        expect(desk.locator(".explorable")).to_have_count(len(explorables(notebook)))
+        play(desk, path.stem, measured, "JupyterLab")
+        picture(desk, ".jp-OutputArea img", f"{path.stem}-figure")
+        assert complaints(desk) == []
     finally:
-        page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        desk.evaluate(CLOSE)
 
 
-def run_to(page, path, last):
-    """As a reader does by the menu: every cell up to the one of index `last` runs, without a complaint."""
-    page.evaluate(RUN_TO, last)
-    page.wait_for_function("window.ran", timeout=300_000)
-    for cell in page.evaluate(NOTEBOOK)["cells"][: last + 1]:
-        if cell["cell_type"] == "code":
-            assert cell["execution_count"], f"{path.name}, cell {cell['id']} did not run"
-            kinds = {output.get("name", output["output_type"]) for output in cell["outputs"]}
-            assert not kinds & {"error", "stderr"}, f"{path.name}, cell {cell['id']}: {cell['outputs']}"
+def needed(notebook, wanted):
+    """The indices of the code cells in `wanted`, and of those before them that make a name they use, or a name that one of these uses."""
+    names, indices = set(), []
+    for i, cell in reversed(list(enumerate(notebook.cells))):
+        if cell.cell_type != "code":
+            continue
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        made |= {node.asname or node.name.split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+        if cell.id in wanted or made & names or cell.id == "imports":
+            names |= used
+            indices.insert(0, i)
+    return indices
+
+
+def run(page, path, indices):
+    """As a reader does, cell by cell: these run, and none complains."""
+    page.evaluate(RUN, indices)
+    cells = page.evaluate(NOTEBOOK)["cells"]
+    for cell in (cells[i] for i in indices):
+        assert cell["execution_count"], f"{path.name}, cell {cell['id']} did not run"
+        kinds = {output.get("name", output["output_type"]) for output in cell["outputs"]}
+        assert not kinds & {"error", "stderr"}, f"{path.name}, cell {cell['id']}: {cell['outputs']}"
 
 
 def left_as_it_is(page):

@@ -35,8 +35,9 @@ def type_and_check(page, answer):
 
 
 def test_a_student_types_a_wrong_and_a_right_answer(lab, page):
-    page.goto(f"{lab}/problem_sets/ps2_backward/ps2_backward.ipynb?token=t&reset")
-    page.wait_for_function(READY, timeout=60_000)
+    file = "problem_sets/ps2_backward/ps2_backward.ipynb"
+    page.goto(f"{lab}/{file}?token=t&reset")
+    page.wait_for_function(READY, arg=file, timeout=60_000)
     try:
         left_as_it_is(page)
         cell(page, "imports").click()
