@@ -12,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.left_out"]
 
-jaxtyping.install_import_hook("rnnlib", "beartype.beartype")  # before the first test imports rnnlib
+# Before the first test imports them: the modules that state shapes. In the others the hook would check nothing, at every call.
+STATED = [path.relative_to(ROOT) for path in ROOT.glob("rnnlib/**/*.py") if "jaxtyping" in path.read_text("utf-8")]
+jaxtyping.install_import_hook(
+    [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in sorted(STATED)], "beartype.beartype"
+)
 from rnnlib import _threads  # noqa: E402
 
 _threads.one_blas_thread()  # two on two busy cores can be eight times slower
