@@ -11,7 +11,7 @@ JAX ?=
 NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHONS = $(PYTHON) python3 python3.13 python3.12 python3.11 python
 FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$p && break; done)
-PIP = -m pip install --quiet --disable-pip-version-check
+PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench jax-bound peers adapters results notebooks experiments site clean

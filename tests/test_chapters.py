@@ -37,11 +37,15 @@ def test_a_good_notebook_passes(outcomes):
     stored = cell("x = 2\nprint(x)", printed="2\n")
     untagged = cell("print(x + 1)", printed="another number\n", tags=())
     assert outcomes(stored, untagged)[0] == ["PASSED"] * 3
+    ends, text = outcomes(stored, untagged)
+    assert ends == ["PASSED"], "nothing has changed"
+    assert "1 notebooks have passed as they are, and were not run again" in text
 
 
-def test_what_fails_is_found(outcomes):
+def test_what_fails_is_found(outcomes, pytester):
     cells = [cell("print(2)", printed="3\n"), cell("1 / 0"), cell(ASKS, tags=()), cell(COMPLAINS, tags=())]
     ends, text = outcomes(*cells)
     assert ends == ["FAILED", "FAILED", "FAILED", "PASSED", "FAILED"], "the complaint is told with the limits"
+    assert not (pytester.path / "build" / "passed").exists(), "what has not passed will be run again"
     for said in ("Cell outputs differ", "ZeroDivisionError", "urlopen error", f"cell {cells[3].id} wrote to stderr"):
         assert said in text

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -63,7 +64,8 @@ def graded(environment):
     link = root / "course" / "submitted" / "linked" / NAME / f"{NAME}.ipynb"
     link.parent.mkdir(parents=True)
     link.symlink_to(root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb")
-    results = {one.student: one for one in course.grade(root, limits=LIMITS)}
+    crowd = ThreadPoolExecutor(4)  # many of them wait until they are stopped
+    results = {one.student: one for one in course.grade(root, limits=LIMITS, executor=crowd)}
     course.feedback(root)
     return root, everybody, results
 
