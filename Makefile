@@ -14,7 +14,7 @@ FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$
 PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check say parts checks left-out course-seed release grade feedback grades bench jax-bound peers adapters results notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release collect grade feedback return grades bench jax-bound peers adapters results notebooks experiments site clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -54,11 +54,17 @@ course-seed: .venv/ready-teach  ## make the secret that the inputs of graded wor
 release: .venv/ready-teach  ## build the students' problem sets in build/release (SETS="ps2_backward" for some)
 	$(BIN)/python -m rnnlib.coursework.grading release $(SETS)
 
+collect: .venv/ready-teach  ## sort a platform's download in course/downloaded/SET by participant number
+	$(BIN)/python -m rnnlib.coursework.grading collect $(SETS)
+
 grade: .venv/ready-teach  ## grade course/submitted/STUDENT/SET/SET.ipynb (GRADE_ARGS="--dask tcp://host:8786" is passed on)
 	$(BIN)/python -m rnnlib.coursework.grading grade $(SETS) $(GRADE_ARGS)
 
 feedback: .venv/ready-teach  ## write a page of feedback for each graded submission
 	$(BIN)/python -m rnnlib.coursework.grading feedback $(SETS)
+
+return: .venv/ready-teach  ## put feedback into an archive that the platform takes back, course/return/SET.zip
+	$(BIN)/python -m rnnlib.coursework.grading return $(SETS)
 
 grades: .venv/ready-teach  ## export the gradebook to course/grades.csv
 	$(BIN)/python -m rnnlib.coursework.grading grades

@@ -1,17 +1,13 @@
 """How every test runs: the shapes in rnnlib's signatures are checked, float64 is on, and nothing is broadcast by accident."""
 
 import json
-import os
 from pathlib import Path
-from unittest.mock import patch
 
 import hypothesis
 import jax
 import jaxtyping
 import matplotlib
 import pytest
-
-from tests.kernels import QUICK_TO_COMPILE
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.left_out"]
@@ -24,10 +20,6 @@ jaxtyping.install_import_hook(
 from rnnlib import _threads  # noqa: E402
 
 _threads.one_blas_thread()  # two on two busy cores can be eight times slower
-with patch.dict(
-    os.environ, XLA_FLAGS=QUICK_TO_COMPILE
-):  # of this process alone: it reads them when it looks for devices
-    jax.devices()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)  # what a test compiles runs once or twice

@@ -9,7 +9,7 @@ import pytest
 from ipykernel.ipkernel import IPythonKernel
 from traitlets.config import PyFileConfigLoader
 
-from tests.kernels import MEMORY, offline
+from tests.kernels import SETTINGS, offline
 from tests.notebook_style import CHAPTERS, PROBLEM_SETS, ROOT
 
 KERNELSPEC = {
@@ -22,7 +22,11 @@ KERNELSPEC = {
 @pytest.fixture
 def settings(monkeypatch):
     """What the file sets for the server; what it leaves in `os.environ`, for the kernels, is taken back after the test."""
-    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if "MALLOC" not in name})
+    monkeypatch.setattr(
+        os,
+        "environ",
+        {name: value for name, value in os.environ.items() if "MALLOC" not in name and name != "XLA_FLAGS"},
+    )
     return PyFileConfigLoader("jupyter_server_config.py", path=str(ROOT)).load_config().ServerApp
 
 
@@ -64,9 +68,9 @@ def test_other_languages_and_files_are_left_alone(settings, tmp_path):
 
 
 @pytest.mark.usefixtures("settings")
-def test_kernels_of_the_tests_have_the_memory_of_the_course(tmp_path):
-    assert {name: value for name, value in os.environ.items() if "MALLOC" in name} == MEMORY
-    assert MEMORY.items() <= offline(tmp_path).items()
+def test_kernels_of_the_tests_have_the_settings_of_the_course(tmp_path):
+    assert {name: value for name, value in os.environ.items() if "MALLOC" in name or "XLA" in name} == SETTINGS
+    assert SETTINGS.items() <= offline(tmp_path).items()
 
 
 def test_no_question_about_news(settings):

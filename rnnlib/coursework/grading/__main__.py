@@ -1,12 +1,13 @@
-"""The commands of an instructor: seed, release, grade, feedback, grades."""
+"""The commands of an instructor: seed, release, collect, grade, feedback, grades, return."""
 
 import argparse
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from rnnlib.coursework.grading import course, seed
+from rnnlib.coursework.grading import course, platforms, records, remarks, seed
 
 
 def main() -> None:
@@ -30,7 +31,10 @@ def _parser():
     parser.add_argument("--course", default=".", help="the folder that holds notebooks/assignments")
     parser.add_argument("--dask", metavar="ADDRESS", help="run submissions on a Dask cluster, such as tcp://host:8786")
     parser.add_argument(
-        "--again", metavar="STUDENT", nargs="+", default=(), help="throw their stored gradings away first"
+        "--again", metavar="STUDENT", nargs="+", default=(), help="throw their stored gradings away first; or: all"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="submissions at a time; as many as there are cores without"
     )
     parser.add_argument("--without-sandbox", action="store_true", help="run code that you trust as your own")
     return parser
@@ -44,14 +48,31 @@ def _release(root, asked):
     yield from (f"released: {path.relative_to(root)}" for path in course.release(root, asked.assignments or None))
 
 
+def _collect(root, asked):
+    for name in asked.assignments or sorted(path.name for path in (root / "course" / "downloaded").glob("*")):
+        found = platforms.collect(root, name)
+        for one in found:
+            yield f"{'' if one.taken else 'NOT '}collected: {one.student or '?'} {name}: {one.note}"
+        yield f"collected: {sum(one.taken for one in found)} of {len(found)} in {name}"
+
+
+def _return(root, asked):
+    for name in asked.assignments or sorted({path.parent.name for path in root.glob("course/feedback/*/*/*.html")}):
+        path, missing = platforms.give_back(root, name)
+        yield f"The feedback lies in {path.relative_to(root)}." + (
+            f" None for {', '.join(missing)}." if missing else ""
+        )
+
+
 def _grade(root, asked):
     if asked.without_sandbox:
         yield "WARNING: without a sandbox, a submission can read and change whatever you can: your files and the gradebook."
-    with _cluster(asked.dask) as executor:
+    with records.alone(root), _executor(asked.dask, asked.jobs) as executor:
         graded = course.grade(
             root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox
         )
     yield from _report(graded, "graded")
+    yield from remarks.remarks(root, graded)
 
 
 def _feedback(root, asked):
@@ -62,9 +83,11 @@ def _grades(root, asked):
     yield f"The grades lie at {course.grades(root).relative_to(root)}."
 
 
-def _cluster(address):
+def _executor(address, jobs):
+    if jobs is not None and jobs < 1:
+        raise RuntimeError(f"grading: --jobs must be at least 1, got {jobs}.")
     if address is None:
-        return nullcontext()
+        return ThreadPoolExecutor(jobs) if jobs else nullcontext()
     try:
         from distributed import Client
     except ImportError:
@@ -82,7 +105,15 @@ def _report(submissions, what):
     yield f"{what.split()[0]}: {sum(not one.note for one in submissions)} of {len(submissions)} submissions"
 
 
-COMMANDS = {"seed": _seed, "release": _release, "grade": _grade, "feedback": _feedback, "grades": _grades}
+COMMANDS = {
+    "seed": _seed,
+    "release": _release,
+    "collect": _collect,
+    "grade": _grade,
+    "feedback": _feedback,
+    "grades": _grades,
+    "return": _return,
+}
 
 if __name__ == "__main__":
     main()

@@ -102,7 +102,7 @@ def grade(
     Args:
         root: the course.
         assignments: their names; None for all.
-        again: students whose stored gradings are thrown away first.
+        again: students whose stored gradings are thrown away first; "all" stands for everybody.
         executor: where submissions run, such as a Dask client's `get_executor()`; None for the cores of this machine.
         limits: of each submission.
         sandboxed: see `sandbox.Worker`.
@@ -111,14 +111,18 @@ def grade(
         Every submission, with a note where it could not be graded.
 
     Raises:
-        RuntimeError: there is no seed, no sandbox, or no gradebook that knows these assignments and can be read.
+        RuntimeError: a name is nobody's; there is no seed, no sandbox, or no gradebook that knows these assignments and can be
+            read; or the reference answer, graded first, does not earn everything here.
     """
     secret, jobs, results = seed.secret(), {}, []
     if sandboxed:
         require_sandbox()
-    for one in submissions(root, assignments):
-        if one.student in again:
-            for path in (_record_of(root, one), _autograded(root, one)):
+    found = list(submissions(root, assignments))
+    _require_known("set", assignments or (), {one.assignment for one in submissions(root)})
+    _require_known("student", set(again) - {"all"}, {one.student for one in found})
+    for one in found:
+        if one.student in again or "all" in again:
+            for path in (record_of(root, one), autograded(root, one)):
                 path.unlink(missing_ok=True)
         if one.note:
             results.append(one)
@@ -132,7 +136,8 @@ def grade(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
         )
     with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
-        failed = dict(_run(root, jobs, partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)))
+        submit = partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)
+        failed = dict(_run(root, jobs, submit))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
     nbgrader, fine = nbgrader_api.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
     return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
@@ -150,7 +155,7 @@ def feedback(root: Path, assignments: list[str] | None = None) -> list[Submissio
     """
     nbgrader, results = nbgrader_api.start(root), []
     for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
-        if one.note or not _autograded(root, one).exists():
+        if one.note or not autograded(root, one).exists():
             results.append(one._replace(note=one.note or "not graded yet"))
             continue
         answer = nbgrader.generate_feedback(one.assignment, one.student)
@@ -180,15 +185,25 @@ def _restored(root, one):
     return submission.restored(released, submission.read(one.path))
 
 
+def _require_known(what, names, known):
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise RuntimeError(
+            f"grade: no {what} named {', '.join(unknown)} has handed in anything. There are: {', '.join(sorted(known)) or 'none'}"
+        )
+
+
 def _run(root, jobs, submit):
     """Run what no earlier run has, store each as it comes, and list those that failed through no fault of theirs."""
-    new = {one: job for one, job in jobs.items() if records.load(_record_of(root, one), job.key) is None}
+    new = {one: job for one, job in jobs.items() if records.load(record_of(root, one), job.key) is None}
+    if new:
+        grader.require_fair(submit(grader.REFERENCE).result())
     futures = {submit(job): one for one, job in new.items()}
     try:
         for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
             one = futures[future]
             try:
-                records.save(_record_of(root, one), new[one].key, future.result())
+                records.save(record_of(root, one), new[one].key, future.result())
             except Exception as error:
                 yield one, error
     finally:
@@ -196,18 +211,20 @@ def _run(root, jobs, submit):
             future.cancel()
 
 
-def _record_of(root, one):
+def record_of(root: Path, one: Submission) -> Path:
+    """Say where the grading of a submission is stored."""
     return root / "course" / "records" / one.student / f"{one.assignment}.json"
 
 
-def _autograded(root, one):
+def autograded(root: Path, one: Submission) -> Path:
+    """Say where nbgrader keeps a submission with its grading."""
     return root / "course" / "autograded" / one.student / one.assignment / f"{one.assignment}.ipynb"
 
 
 def _booked(nbgrader, root, one, key):
     """Let nbgrader put a grading into the gradebook, unless it has."""
     with suppress(Exception):  # none yet, or half of one: it is made anew
-        if nbformat.read(_autograded(root, one), as_version=4).metadata.get("graded") == key:
+        if nbformat.read(autograded(root, one), as_version=4).metadata.get("graded") == key:
             return one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own models

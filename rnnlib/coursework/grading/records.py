@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,3 +36,27 @@ def save(path: Path, key: str, outputs: list) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as part:
         json.dump({"key": key, "outputs": outputs}, part)
     Path(part.name).replace(path)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Keep a second grading run out while this one goes on.
+
+    Args:
+        root: the course.
+
+    Raises:
+        RuntimeError: another one is going on.
+    """
+    (root / "course").mkdir(parents=True, exist_ok=True)
+    with (root / "course" / "grading.lock").open("w") as file:
+        with suppress(ImportError):  # not a Unix
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RuntimeError(
+                    "grade: another `make grade` is going on in this course. Wait until it ends"
+                ) from None
+        yield

@@ -18,6 +18,7 @@ from rnnlib.coursework.grading.submission import BASE64
 from rnnlib.coursework.grading.worker import cut
 
 POLL = 0.05  # seconds between two looks at a worker's processes
+START = 60.0  # seconds for a worker's first answer, to nothing
 GRACE = 5.0  # seconds more for an answer that is on its way
 
 
@@ -48,7 +49,8 @@ class Worker:
         sandboxed: whether bubblewrap keeps it from files, network and other processes; without, limits alone are kept.
 
     Raises:
-        RuntimeError: on entering, bubblewrap is wanted and does not work here.
+        RuntimeError: on entering, bubblewrap is wanted and does not work here, or the process does not answer before any of the
+            learner's code has run: that is never the learner's fault.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, *, sandboxed: bool = True):  # noqa: D107
@@ -63,13 +65,19 @@ class Worker:
             box.command(self.limits, self._folder.name, self.sandboxed),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
             env=box.environment(self._folder.name, self.sandboxed),
             cwd=self._folder.name,
             start_new_session=True,
         )
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
+        try:
+            self._asked({"source": ""}, START)
+        except WorkerLostError as error:
+            said = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()[-300:]
+            self.__exit__()
+            raise RuntimeError(f"grading: the worker did not start: {said or error}") from error
         return self
 
     def __exit__(self, *error) -> None:
@@ -81,8 +89,8 @@ class Worker:
             with suppress(psutil.Error):
                 process.kill()
         self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        for pipe in self._pipes():
+            pipe.close()
         self._folder.cleanup()
 
     def run(self, source: str) -> list[dict[str, Any]]:
@@ -122,6 +130,9 @@ class Worker:
             return Answer(plain(reply.get("value")), plain(reply.get("inputs")))
         except (TypeError, RecursionError) as error:
             return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
+
+    def _pipes(self):
+        return self._process.stdin, self._process.stdout, self._process.stderr
 
     def _asked(self, message, seconds):
         until = time.monotonic() + seconds

@@ -9,9 +9,10 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 LARGEST = 20 * 2**20  # bytes of a notebook
+MARKDOWN = 20_000  # characters of a Markdown cell that are kept: what renders them takes the square of their number
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
-ATTACHED = re.compile(r"\]\(attachment:([^)]*)\)")
+ATTACHED = re.compile(r"\]\(attachment:([^()\n]{0,200})\)")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
@@ -32,7 +33,7 @@ def read(path: Path) -> Any:
     if path.stat().st_size > LARGEST:
         raise ValueError(f"{path.name} has {path.stat().st_size / 2**20:.0f} MiB, {LARGEST // 2**20} at most")
     try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
         cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
         if not all(isinstance(source, str) for _, source, _ in cells):
             raise TypeError("a source is no text")
@@ -88,7 +89,8 @@ def _sanitised(cell, theirs):
     cell.source = theirs.source.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
     if cell.cell_type == "markdown":
         kept = cell.attachments = dict(_pictures(theirs.get("attachments")))
-        source = LINK.sub("] ", TAG.sub("&lt;", cell.source))
+        cut = f"\n\n(cut off after {MARKDOWN:,} characters)" if len(cell.source) > MARKDOWN else ""
+        source = LINK.sub("] ", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut))
         cell.source = ATTACHED.sub(
             lambda link: link[0] if link[1] in kept else "] (a picture that is not here)", source
         )

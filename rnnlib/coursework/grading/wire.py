@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 
 HEAD = struct.Struct(">QQ")
-MOST = 10_000  # values in a frame: reading more would take the reader long
+MOST, DEEPEST, LONGEST = (
+    10_000,
+    20,
+    100,
+)  # values in a frame, levels, characters of a name: more would take its reader long
 DTYPES = {
     np.dtype(name).str for name in ("?", *(f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8")
 }
@@ -92,22 +96,24 @@ class _Reader:
     def __init__(self, raw, classes):
         self.raw, self.classes, self.at, self.left = raw, classes, 0, MOST
 
-    def built(self, node):
+    def built(self, node, depth=0):
         self.left -= 1
-        if self.left < 0:
-            raise ValueError(f"more than {MOST} values")
+        if self.left < 0 or depth > DEEPEST:
+            raise ValueError(f"more than {MOST} values, or {DEEPEST} levels")
         if not isinstance(node, dict):
             return node
         if "dtype" in node:
             return self.array(node["dtype"], node["shape"])
         if "class" in node:
-            fields = self.built(node["fields"])
+            fields = self.built(node["fields"], depth)
             module, _, name = node["class"].partition(":")
             return getattr(importlib.import_module(module), name)(**fields) if self.classes else fields
         ((kind, content),) = node.items()
         if kind == "dict":
-            return {key: self.built(item) for key, item in content.items()}
-        return {"list": list, "tuple": tuple}[kind](self.built(item) for item in content)
+            if max(map(len, content), default=0) > LONGEST:
+                raise ValueError(f"a name of more than {LONGEST} characters")
+            return {key: self.built(item, depth + 1) for key, item in content.items()}
+        return {"list": list, "tuple": tuple}[kind](self.built(item, depth + 1) for item in content)
 
     def array(self, dtype, shape):
         if dtype not in DTYPES or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):

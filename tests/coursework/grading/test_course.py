@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -13,7 +12,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.coursework.grading import course, grader, nbgrader_api, seed
+from rnnlib.coursework.grading import course, grader, nbgrader_api, records, remarks, seed
 from rnnlib.coursework.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.coursework.grading.attacks import ALL, submissions
@@ -64,8 +63,7 @@ def graded(environment):
     link = root / "course" / "submitted" / "linked" / NAME / f"{NAME}.ipynb"
     link.parent.mkdir(parents=True)
     link.symlink_to(root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb")
-    crowd = ThreadPoolExecutor(4)  # many of them wait until they are stopped
-    results = {one.student: one for one in course.grade(root, limits=LIMITS, executor=crowd)}
+    results = {one.student: one for one in course.grade(root, limits=LIMITS)}
     course.feedback(root)
     return root, everybody, results
 
@@ -129,6 +127,36 @@ def test_what_lies_in_the_wrong_place_is_told(tmp_path):
     assert "rename it" in notes["=1+1", NAME]
     assert notes["linked", NAME] == "it holds a link"
     assert "no set of this name" in notes["ada", "PS2_backward"]
+
+
+@pytest.mark.sandbox
+def test_remarks_say_who_has_no_grade_whose_cells_were_stopped_and_what_waits(graded):
+    root, _, results = graded
+    lines = list(remarks.remarks(root, list(results.values())))
+    assert any(line.startswith("no grade: ") and "broken" in line and "linked" in line for line in lines)
+    (stopped,) = (line for line in lines if line.startswith("something was stopped: "))
+    assert "endless-cell" in stopped
+    assert "perfect" not in stopped
+    assert any(line.startswith("explanations for a reader: ") for line in lines)
+
+
+@pytest.mark.sandbox
+def test_names_that_are_nobodys_are_told(graded):
+    root, _, _ = graded
+    with pytest.raises(RuntimeError, match=r"no set named ps9 has handed in anything\. There are: ps2_backward"):
+        course.grade(root, ["ps9"])
+    with pytest.raises(RuntimeError, match="no student named adda has handed in anything"):
+        course.grade(root, again=["adda"])
+
+
+def test_a_second_grader_is_kept_out(tmp_path):
+    imports = "import sys; from pathlib import Path; from rnnlib.coursework.grading import records"
+    again = f"{imports}\nwith records.alone(Path(sys.argv[1])): pass"
+    with records.alone(tmp_path):
+        other = subprocess.run([sys.executable, "-c", again, tmp_path], capture_output=True, text=True, check=False)
+    assert "another `make grade` is going on" in other.stderr
+    with records.alone(tmp_path):
+        pass
 
 
 @pytest.mark.sandbox
@@ -219,7 +247,8 @@ def test_one_student_can_be_graded_again(graded, monkeypatch):
     before, asked, grade = scores(root), [], grader.grade
     monkeypatch.setattr(grader, "grade", lambda job, **options: asked.append(job) or grade(job, **options))
     course.grade(root, again=["half"], limits=LIMITS)
-    assert len(asked) == 1
+    assert len(asked) == 2
+    assert asked[0] == grader.REFERENCE, "whom everybody's grade depends on"
     assert scores(root) == before
 
 

@@ -1,12 +1,13 @@
 """The box: what a worker can reach, what stops it, and that it leaves nothing behind."""
 
+import sys
 import time
 
 import numpy as np
 import pytest
 
 from rnnlib.coursework.grading import box, sandbox
-from rnnlib.coursework.grading.grader import Job, Step, grade
+from rnnlib.coursework.grading.grader import REFERENCE, Job, Step, grade, require_fair
 from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 
@@ -53,6 +54,30 @@ def test_what_takes_too_much_is_stopped(boxed, source, why):
         except WorkerLostError as lost:
             assert why in str(lost)  # noqa: PT017  (either end is fine)
         assert time.perf_counter() - start < limits.cell + 5
+
+
+def test_a_worker_that_does_not_start_is_nobodys_zero(boxed, monkeypatch):
+    broken = [sys.executable, "-c", "raise SystemExit('no space left on device')"]
+    monkeypatch.setattr(box, "command", lambda *settings: broken)
+    with pytest.raises(RuntimeError, match="grading: the worker did not start: no space left on device"):
+        grade(Job((Step("", "ps2/backward", "backward"),), "seed"), SMALL, boxed)
+
+
+def test_the_reference_earns_everything_here(boxed):
+    outputs = grade(REFERENCE, SMALL, boxed)
+    require_fair(outputs)
+    outputs[-1][-1]["data"]["text/plain"] = "0"
+    with pytest.raises(RuntimeError, match="the reference answer earns 0 points here, so nobody was graded"):
+        require_fair(outputs)
+
+
+@pytest.mark.sandbox
+def test_in_the_box_nobody_makes_a_box():
+    if not box._no_namespaces():
+        pytest.skip("bubblewrap is older than 0.8: namespaces of its own can't be refused")
+    with Worker() as worker:
+        shown = worker.run("import ctypes\nprint(ctypes.CDLL(None, use_errno=True).unshare(0x10000000))")
+    assert text(shown) == "-1\n"
 
 
 @pytest.mark.sandbox

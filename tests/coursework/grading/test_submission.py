@@ -141,3 +141,18 @@ def test_a_graded_cell_that_is_no_check_is_refused(release, source):
     release.cells[3].source = source
     with pytest.raises(ValueError, match="a graded code cell must be check"):
         grader.job(release, "secret")
+
+
+def test_a_byte_order_mark_is_no_mistake(release, tmp_path):
+    path = tmp_path / "ps2.ipynb"
+    path.write_text(nbformat.writes(release), encoding="utf-8-sig")
+    assert sources(submission.read(path)) == sources(release)
+
+
+@pytest.mark.parametrize("part", ["](attachment:", "\\begin{a}", "](", "<", "!["])
+def test_what_is_repeated_without_end_is_cut_before_it_is_read(release, part):
+    handed_in = copy(release)
+    handed_in.cells[-1].source = part * (2_000_000 // len(part))
+    (words,) = (cell for cell in submission.restored(release, handed_in).cells if cell.id == "words")
+    assert "(cut off after 20,000 characters)" in words.source
+    assert len(words.source) < 200_000

@@ -69,8 +69,10 @@ def frame(node, raw=b""):
         frame({"dtype": "<f8", "shape": [10**4200] * 800}),
         frame({"dtype": "<f8", "shape": [1] * 100}, bytes(8)),
         frame({"list": [1] * 100_000}),
+        frame({"dict": {"x" * 101: 1}}),
+        frame(b'{"list": [' * 22 + b"1" + b"]}" * 22),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_what_is_no_frame_builds_nothing(bytes_):
     with pytest.raises(BrokenFrameError, match="not a frame"):
