@@ -12,8 +12,9 @@ from tests.results import checks, learning, speed
 TITLE = """# What was measured
 
 Written by `make results` from records in the repository; no figure here is typed by hand. Each table names the command that
-measures it again, the machine and the seeds. `make results KEEP="tests bench"` first keeps what the last `make test` and `make bench`
-measured. Times and memory depend on the machine; what else the course says of a result is asserted there, or in the tests.
+measures it again, and the machine and the seeds where its record holds them. `make results KEEP="tests bench"` first keeps what the
+last `make test` and `make bench` measured. Times and memory depend on the machine; what else the course says of a result is asserted
+there, or in the tests.
 """
 
 

@@ -16,12 +16,28 @@ def main() -> None:
     root = Path(asked.course).resolve()
     try:
         for line in COMMANDS[asked.command](root, asked):
-            print(line)
+            print(printable(line))
     except RuntimeError as error:
-        sys.exit(str(error))
+        sys.exit(printable(str(error)))
     except KeyboardInterrupt:
         print("Interrupted. What is done is stored: the same command goes on from here.", file=sys.stderr, flush=True)
         os._exit(130)  # ends the sandboxes too, without waiting for them
+
+
+def printable(text: str) -> str:
+    r"""Put a mark in place of whatever a terminal would obey: names and messages may be a learner's.
+
+    Args:
+        text: one line.
+
+    Returns:
+        The line, of characters that are shown.
+
+    Example:
+        >>> printable("\x1b[2Jada")
+        '�[2Jada'
+    """
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text)
 
 
 def _parser():

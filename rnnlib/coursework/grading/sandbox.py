@@ -123,7 +123,7 @@ class Worker:
             WorkerLostError: as for `run`.
         """
         message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
-        reply = self._asked(message, self.limits.answer + 5)
+        reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself
         if reply.get("trouble") is not None:
             return Answer(None, None, str(reply["trouble"])[:500])
         try:

@@ -12,6 +12,9 @@ LARGEST = 20 * 2**20  # bytes of a notebook
 MARKDOWN = 20_000  # characters of a Markdown cell that are kept: what renders them takes the square of their number
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
+PICTURE = re.compile(
+    r"!\[(?![^\[\]]{0,300}\]\(attachment:)"
+)  # from elsewhere: to show it would tell its owner who looks, and when
 ATTACHED = re.compile(r"\]\(attachment:([^()\n]{0,200})\)")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
@@ -46,8 +49,8 @@ def restored(release: Any, submitted: Any) -> Any:
     """Put a submission's answers and added cells into the released notebook.
 
     An answer is the first cell with the grade_id of an answer cell. Any other code or Markdown cell of the learner's stays behind the
-    cell of the release that it follows. Markdown loses its HTML, and links to
-    anything but pages, which an instructor's browser would run.
+    cell of the release that it follows. Markdown loses its HTML, links to
+    anything but pages, which an instructor's browser would run, and pictures from elsewhere, which it would fetch: these become links.
 
     Args:
         release: the notebook as it was handed out, or its latest correction.
@@ -90,7 +93,7 @@ def _sanitised(cell, theirs):
     if cell.cell_type == "markdown":
         kept = cell.attachments = dict(_pictures(theirs.get("attachments")))
         cut = f"\n\n(cut off after {MARKDOWN:,} characters)" if len(cell.source) > MARKDOWN else ""
-        source = LINK.sub("] ", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut))
+        source = LINK.sub("] ", PICTURE.sub("! [", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut)))
         cell.source = ATTACHED.sub(
             lambda link: link[0] if link[1] in kept else "] (a picture that is not here)", source
         )

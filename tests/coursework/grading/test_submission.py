@@ -156,3 +156,19 @@ def test_what_is_repeated_without_end_is_cut_before_it_is_read(release, part):
     (words,) = (cell for cell in submission.restored(release, handed_in).cells if cell.id == "words")
     assert "(cut off after 20,000 characters)" in words.source
     assert len(words.source) < 200_000
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "![x](https://evil.example/who.png)",
+        "![a [b] c](https://evil.example/who.png)",
+        "![x][evil]\n\n[evil]: https://evil.example/who.png",
+    ],
+)
+def test_a_picture_from_elsewhere_is_named_and_not_fetched(release, picture):
+    handed_in = copy(release)
+    handed_in.cells[-1].source = f"Look: {picture}"
+    words = submission.restored(release, handed_in).cells[-1].source
+    assert "![" not in words
+    assert "https://evil.example/who.png" in words
