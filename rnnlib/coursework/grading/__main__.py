@@ -65,7 +65,14 @@ def _release(root, asked):
 
 
 def _collect(root, asked):
-    for name in asked.assignments or sorted(path.name for path in (root / "course" / "downloaded").glob("*")):
+    folders = [
+        path
+        for path in (root / "course" / "downloaded").glob("[!.]*")
+        if any((*path.glob("*.zip"), *path.glob("archive/*.zip")))
+    ]
+    if not folders and not asked.assignments:
+        yield "collect: put the platform's downloads into course/downloaded/SET/, such as course/downloaded/ps2_backward/all.zip"
+    for name in asked.assignments or sorted(path.name for path in folders):
         found = platforms.collect(root, name)
         for one in found:
             yield f"{'' if one.taken else 'NOT '}collected: {one.student or '?'} {name}: {one.note}"

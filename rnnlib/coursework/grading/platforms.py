@@ -1,6 +1,6 @@
-"""To and from a learning platform: what was handed in is sorted by participant number, and feedback goes back under it.
+"""To and from a learning platform: what was handed in is sorted by the platform's number of each participant, and feedback goes back.
 
-Archives are read, never unpacked: of each participant one plain notebook is taken, and a name inside an archive decides nothing but that.
+Archives are read, never unpacked: of each participant one plain notebook is taken, and what a participant has named decides nothing else.
 """
 
 import json
@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from rnnlib.coursework.grading.submission import LARGEST
 
-# Moodle's folder or, without folders, what it puts before a file's name; Canvas's before a file's name
-FOLDER = re.compile(r"(?P<name>.*)_(?P<id>\d+)_assignsubmission_file_?")
-FLAT = re.compile(r"(?P<name>.*?)_(?P<id>\d+)_assignsubmission_file_(?P<file>[^/]*)")
-CANVAS = re.compile(r"(?P<name>[^_/]+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>[^/]*)")
-SUFFIX = r"(?: ?\(\d+\))?(?:-\d+)?\.ipynb"  # a browser's second download, a platform's second attempt
+# Moodle's folder or, without folders, what it puts before a file's name (it makes a blank of each _ in a person's name); then Canvas's
+NUMBER = r"(?P<id>[0-9]{1,19})"
+FOLDER = re.compile(rf"(?P<name>[^_/]*)_{NUMBER}_assignsubmission_file_?")
+FLAT = re.compile(rf"(?P<name>[^_/]*)_{NUMBER}_assignsubmission_file_(?P<file>[^/]*)")
+CANVAS = re.compile(rf"(?P<name>\w+?)(?:_LATE)?_{NUMBER}_[0-9]{{1,19}}_(?P<file>[^/]*)")
+SUFFIX = r"(?: ?\([0-9]+\))?(?:-[0-9]+)?\.ipynb"  # a browser's second download, a platform's second attempt
+ASIDE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|[^/]*_assignsubmission_onlinetext_.*|[^/]*_text\.html)")
 MOST = 100_000  # files in an archive
 PARTICIPANTS = "course/participants.json"
 
@@ -30,10 +32,18 @@ class Collected(NamedTuple):
     taken: bool  # whether it lies in course/submitted now
 
 
+class _Found(NamedTuple):
+    """A file in an archive that is somebody's."""
+
+    name: str
+    archive: Path
+    info: zipfile.ZipInfo
+
+
 def collect(root: Path, assignment: str) -> list[Collected]:
     """Sort the archives in course/downloaded/ASSIGNMENT into course/submitted/NUMBER/ASSIGNMENT/ASSIGNMENT.ipynb.
 
-    What lay there and differs is kept in course/replaced. Files with two notebooks, or none, are listed, and nothing is guessed.
+    What lay there and differs is kept in course/replaced. Whoever has handed in two notebooks, or none, is listed, and nothing is guessed.
 
     Args:
         root: the course.
@@ -46,21 +56,24 @@ def collect(root: Path, assignment: str) -> list[Collected]:
         RuntimeError: there is no archive; the message says where it belongs.
     """
     folder = root / "course" / "downloaded" / assignment
-    archives = sorted(folder.rglob("*.zip"))
+    archives = sorted([*folder.glob("*.zip"), *folder.glob("archive/*.zip")])  # and none that somebody has handed in
     if not archives:
         raise RuntimeError(
             f"collect: there is no .zip in {folder.relative_to(root)}: put the platform's download there"
         )
-    notebooks, people, notes = {}, {}, []
+    people, files, results = {}, {}, []
     for path in archives:
         try:
-            with zipfile.ZipFile(path) as archive:
-                _sort(archive, assignment, notebooks, people, notes)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-            notes.append(Collected("", f"{path.name} can't be read: {error}", False))
-    results = [_taken(root, assignment, student, notebooks.get(student, [])) for student in sorted(people, key=int)]
-    _remember(root, people)
-    return notes + results
+            results += _sort(path, people, files)
+        except Exception as error:  # whatever came, the other archives are read
+            results.append(Collected("", f"{path.name} can't be read: {error}", False))
+    for student in sorted(people, key=int):
+        try:
+            results.append(_taken(root, assignment, student, files[student]))
+        except Exception as error:  # whatever one has handed in, the others are collected
+            results.append(Collected(student, f"can't be taken: {type(error).__name__}: {error}", False))
+    _write(root / PARTICIPANTS, json.dumps(_known(root) | {assignment: people}, indent=1, sort_keys=True).encode())
+    return results
 
 
 def give_back(root: Path, assignment: str) -> tuple[Path, list[str]]:
@@ -76,9 +89,9 @@ def give_back(root: Path, assignment: str) -> tuple[Path, list[str]]:
     Raises:
         RuntimeError: nothing was collected.
     """
-    people = _known(root)
+    people = _known(root).get(assignment)
     if not people:
-        raise RuntimeError("return: nobody is known by a participant number. Run `make collect` first")
+        raise RuntimeError(f"return: nobody's number is known for {assignment}. Run `make collect` first")
     path, missing = root / "course" / "return" / f"{assignment}.zip", []
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -91,59 +104,60 @@ def give_back(root: Path, assignment: str) -> tuple[Path, list[str]]:
     return path, missing
 
 
-def _sort(archive, assignment, notebooks, people, notes):
-    """Find whose each file is; put notebooks, read, and the names of people where they belong."""
-    files = [info for info in archive.infolist() if not info.is_dir()]
-    if len(files) > MOST:
-        raise RuntimeError(f"it holds {len(files):,} files, {MOST:,} at most")
-    for info in files:
-        owner = _owner(info.filename)
-        if isinstance(owner, str):
-            notes.append(Collected("", f"{info.filename!r}: {owner}", False))
+def _sort(path, people, files):
+    """Find whose each file of an archive is, and add it there; list those that are nobody's."""
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+    if len(infos) > MOST:
+        raise ValueError(f"it holds {len(infos):,} files, {MOST:,} at most")
+    paths = {info: info.filename.replace("\\", "/").removeprefix("./") for info in infos if not info.is_dir()}
+    paths = {info: name for info, name in paths.items() if not ASIDE.fullmatch(name)}
+    around = {name.partition("/")[0] if "/" in name else "" for name in paths.values()}
+    if len(around) == 1 and not FOLDER.fullmatch(*around):  # one folder around all: packed once more
+        paths = {info: name.removeprefix(f"{next(iter(around))}/") for info, name in paths.items()}
+    nobodys = []
+    for info, name in paths.items():
+        owner = _owner(name)
+        if owner is None:
+            nobodys.append(Collected("", f"{name[:200]!r} bears no participant's number", False))
             continue
-        student, name, file = owner
-        people[student] = name
-        if re.fullmatch(re.escape(assignment) + SUFFIX, file, re.IGNORECASE):
-            notebooks.setdefault(student, []).append((file, _read(archive, info)))
+        student, person, file = owner
+        people[student] = person
+        files.setdefault(student, []).append(_Found(file, path, info))
+    return nobodys
 
 
 def _owner(path):
-    """Participant number, name and file of a path in an archive; in words, why there are none.
+    """Participant number, name and file, of a path in an archive; None if the platform has put none there.
 
-    A platform puts its own mark last of a folder's name, and first of a file's: what a participant chose stands on the other side.
+    In a folder's name and before a file's, the platform's part comes first, and what a participant chose after it.
     """
-    folder, _, file = path.rpartition("/")
-    found = FOLDER.fullmatch(folder.partition("/")[0]) if folder else None
-    if found and "/" not in folder:
-        return found["id"], found["name"], file
-    if found:
-        return found["id"], found["name"], ""  # of a folder that they handed in, nothing is taken
-    if folder:
-        return "no participant number in the folder's name"
-    found = FLAT.fullmatch(file) or CANVAS.fullmatch(file)
-    if not found:
-        return "no participant number in its name"
-    if FLAT.fullmatch(found["file"]) or file.count("_assignsubmission_file_") > 1:
-        return "two participant numbers in its name: put it into course/submitted by hand"
-    return found["id"], found["name"], found["file"]
-
-
-def _read(archive, info):
-    """The bytes of a file, or None for one that is larger than a notebook may be, whatever the archive says of its size."""
-    with archive.open(info) as file:
-        data = file.read(LARGEST + 1)
-    return data if len(data) <= LARGEST else None
+    folder, _, file = path.partition("/")
+    if file:
+        found = FOLDER.fullmatch(folder)
+        return found and (
+            found["id"],
+            found["name"],
+            file,
+        )  # of a folder inside it nothing is taken: `file` has a / then
+    found = FLAT.fullmatch(folder) or CANVAS.fullmatch(folder)
+    return found and (found["id"], found["name"], found["file"])
 
 
 def _taken(root, assignment, student, files):
     """Put one participant's notebook where the grader looks."""
-    if len(files) != 1:
-        names = ", ".join(sorted(file for file, _ in files))
-        says = f"{len(files)} notebooks, {names}: which one?" if files else f"no {assignment}.ipynb"
-        return Collected(student, says, False)
-    ((file, data),) = files
-    if data is None:
-        return Collected(student, f"{file} has more than {LARGEST // 2**20} MiB", False)
+    named = [one for one in files if re.fullmatch(re.escape(assignment) + SUFFIX, one.name, re.IGNORECASE)]
+    if not named:
+        names = ", ".join(sorted(one.name[:60] for one in files[:5]))
+        return Collected(student, f"no {assignment}.ipynb, but {names}", False)
+    if len({(one.info.CRC, one.info.file_size) for one in named}) > 1:
+        return Collected(
+            student, f"{len(named)} notebooks: {', '.join(sorted(one.name for one in named))}. Which one?", False
+        )
+    with zipfile.ZipFile(named[0].archive) as archive, archive.open(named[0].info) as file:
+        data = file.read(LARGEST + 1)  # whatever the archive says of its size
+    if len(data) > LARGEST:
+        return Collected(student, f"{named[0].name} has more than {LARGEST // 2**20} MiB", False)
     path = root / "course" / "submitted" / student / assignment / f"{assignment}.ipynb"
     says = "new"
     if path.is_file():
@@ -151,25 +165,23 @@ def _taken(root, assignment, student, files):
         if before == data:
             return Collected(student, "as before", True)
         kept = root / "course" / "replaced" / student / assignment / f"{time.time_ns()}.ipynb"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(before)
+        _write(kept, before)
         says = f"replaced; what lay there is {kept.relative_to(root)}"
     _write(path, data)
     return Collected(student, says, True)
 
 
 def _known(root):
+    """Who has which number, by assignment: Moodle gives everybody another one in each."""
     path = root / PARTICIPANTS
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def _remember(root, people):
-    _write(root / PARTICIPANTS, json.dumps(_known(root) | people, indent=1, sort_keys=True).encode())
 
 
 def _write(path, data):
     """All of it or nothing, and never through a link."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if any(folder.is_symlink() for folder in (path.parent, path.parent.parent)):
+        raise OSError(f"{path.parent} leads elsewhere: a link")
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
     os.replace(part, path)

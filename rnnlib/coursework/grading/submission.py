@@ -12,9 +12,8 @@ LARGEST = 20 * 2**20  # bytes of a notebook
 MARKDOWN = 20_000  # characters of a Markdown cell that are kept: what renders them takes the square of their number
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
-PICTURE = re.compile(
-    r"!\[(?![^\[\]]{0,300}\]\(attachment:)"
-)  # from elsewhere: to show it would tell its owner who looks, and when
+# Every picture but an attached one, whole and plain: to show one from elsewhere would tell its owner who looks, and when.
+PICTURE = re.compile(r"!\[(?:([^\[\]\\`]{0,300})\]\(attachment:([^()\n\\`]{0,200})\))?")
 ATTACHED = re.compile(r"\]\(attachment:([^()\n]{0,200})\)")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
@@ -93,7 +92,8 @@ def _sanitised(cell, theirs):
     if cell.cell_type == "markdown":
         kept = cell.attachments = dict(_pictures(theirs.get("attachments")))
         cut = f"\n\n(cut off after {MARKDOWN:,} characters)" if len(cell.source) > MARKDOWN else ""
-        source = LINK.sub("] ", PICTURE.sub("! [", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut)))
+        source = LINK.sub("] ", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut))
+        source = PICTURE.sub(lambda picture: "! [" if picture[2] is None else picture[0], source)
         cell.source = ATTACHED.sub(
             lambda link: link[0] if link[1] in kept else "] (a picture that is not here)", source
         )

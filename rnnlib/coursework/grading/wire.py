@@ -101,6 +101,8 @@ class _Reader:
         if self.left < 0 or depth > DEEPEST:
             raise ValueError(f"more than {MOST} values, or {DEEPEST} levels")
         if not isinstance(node, dict):
+            if node is not None and not isinstance(node, str | int | float | bool):
+                raise ValueError(f"a bare {type(node).__name__}")
             return node
         if "dtype" in node:
             return self.array(node["dtype"], node["shape"])

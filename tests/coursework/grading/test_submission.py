@@ -1,7 +1,10 @@
 """Of a submission, answers and added cells are taken; the rest is the release's, whatever came."""
 
+import re
+
 import nbformat
 import pytest
+from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
 from rnnlib.coursework.grading import grader, submission
@@ -163,6 +166,8 @@ def test_what_is_repeated_without_end_is_cut_before_it_is_read(release, part):
     [
         "![x](https://evil.example/who.png)",
         "![a [b] c](https://evil.example/who.png)",
+        r"![a\](attachment:x) b](https://evil.example/who.png)",
+        "![a `](attachment:x) b` c](https://evil.example/who.png)",
         "![x][evil]\n\n[evil]: https://evil.example/who.png",
     ],
 )
@@ -170,5 +175,5 @@ def test_a_picture_from_elsewhere_is_named_and_not_fetched(release, picture):
     handed_in = copy(release)
     handed_in.cells[-1].source = f"Look: {picture}"
     words = submission.restored(release, handed_in).cells[-1].source
-    assert "![" not in words
+    assert "http" not in "".join(re.findall(r"<img[^>]*>", markdown2html(words)))
     assert "https://evil.example/who.png" in words

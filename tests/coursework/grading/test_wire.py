@@ -70,9 +70,10 @@ def frame(node, raw=b""):
         frame({"dtype": "<f8", "shape": [1] * 100}, bytes(8)),
         frame({"list": [1] * 100_000}),
         frame({"dict": {"x" * 101: 1}}),
+        frame({"list": [[1] * 100_000]}),
         frame(b'{"list": [' * 22 + b"1" + b"]}" * 22),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_what_is_no_frame_builds_nothing(bytes_):
     with pytest.raises(BrokenFrameError, match="not a frame"):
