@@ -7,9 +7,10 @@ Kernels inherit `MEMORY` unless their malloc was chosen before. XLA compiles on 
 keeps what was freed in it. With one heap for all, chapters peak 70 to 110 MiB lower. `make bench` also forbids glibc to give memory back:
 that saves a sixth to a quarter of a training step's time in page faults, and costs it 40 to 130 MiB, which the chapters have not to spare.
 
-They inherit `COMPILER` too, unless XLA's flags were chosen before: without its newest code generator XLA compiles a quarter faster, what it
-makes runs up to a twentieth slower, and the chapters that compile most peak 100 to 280 MiB lower (13: 791 to 505). XLA ends a process that
-is told a flag it does not know, so only the releases it was tried with are told.
+They inherit `COMPILER` too, unless XLA_FLAGS is set, to nothing even. Without its newest code generator XLA compiles a quarter faster,
+and most chapters peak 70 to 290 MiB lower (13: 791 to 505) and end 5 to 18 % earlier on one core. What it makes runs slower: a stretch of
+chapter 06's training 7 % with a window of 1 and 29 % with one of 20 (medians of three, in turns, two cores). So for a long training of
+your own: `XLA_FLAGS= make lab`. XLA ends a process that is told a flag it does not know, so only the releases it was tried with are told.
 """
 
 import os
