@@ -11,12 +11,12 @@ A cell is a NamedTuple of its parameters, which knows the parts of its step, eac
 and a field `h0`, the first state: an array (H,), or a pytree of them. `step` puts the parts together for any cell; `elman_step` is the
 same, written out. All serve NumPy and JAX: they ask their arrays which library they belong to.
 
-elman     the Elman net, and its step written out
-lstm      the long short-term memory
-gru       the gated recurrent unit
-parts     `step`, for any cell
-gates     what gated cells compute with
-drawing   how weights are drawn
+elman        the Elman net, and its step written out
+lstm         the long short-term memory
+gru          the gated recurrent unit
+parts        `step`, for any cell
+gates        what gated cells compute with
+initialise   how weights are drawn
 """
 
 from rnnlib.cells.elman import ElmanParams, check_elman, elman_step, init_elman

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnlib.cells.drawing import drawing
+from rnnlib.cells.initialise import drawing
 from rnnlib.validation import require_floating, require_shape
 
 

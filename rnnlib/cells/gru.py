@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnlib.cells.drawing import drawing
 from rnnlib.cells.gates import blocks, sigmoid
+from rnnlib.cells.initialise import drawing
 
 
 class GRUParams(NamedTuple):

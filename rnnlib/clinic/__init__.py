@@ -8,7 +8,7 @@ examination    a net that does not train, examined from outside: `examine`, and 
 """
 
 from rnnlib.clinic import adapters
-from rnnlib.clinic.catalogue import CATALOGUE, Mistake
+from rnnlib.clinic.catalogue import CATALOGUE, Entry
 from rnnlib.clinic.diagnosis import Diagnosis, diagnose, wrong_gradient
 from rnnlib.clinic.examination import Examination, Finding, Influence, examine, influence
 from rnnlib.clinic.xray import XRay, xray
@@ -16,10 +16,10 @@ from rnnlib.clinic.xray import XRay, xray
 __all__ = [
     "CATALOGUE",
     "Diagnosis",
+    "Entry",
     "Examination",
     "Finding",
     "Influence",
-    "Mistake",
     "XRay",
     "adapters",
     "diagnose",

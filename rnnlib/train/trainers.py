@@ -16,7 +16,7 @@ class Learner(NamedTuple):
     """All that training changes: a pytree, which can be saved, vmapped over seeds, or trained further."""
 
     params: Any  # the net's
-    moments: Any  # the optimiser's
+    opt_state: Any  # the optimiser's, as optax names it
     state: (
         Any  # (B, H), the carry at this place of the stream; or whatever else is handed from update to update, or None
     )
@@ -147,8 +147,8 @@ def _compiled(gradient, optimiser, batches):
     def update(carry, batch):
         learner, fine = carry
         loss, grads, state = gradient(learner, batch)
-        changes, moments = optimiser.update(grads, learner.moments, learner.params)
-        reached = Learner(optax.apply_updates(learner.params, changes), moments, state)
+        changes, opt_state = optimiser.update(grads, learner.opt_state, learner.params)
+        reached = Learner(optax.apply_updates(learner.params, changes), opt_state, state)
         sound = fine & jnp.isfinite(loss).all()
         fine = sound
         for leaf in jax.tree.leaves(reached.params):

@@ -519,7 +519,7 @@ def test_a_given_state_is_the_truth():
     assert not shown(lstm(start=lambda B, H: (h, c)), cell="lstm").right
 
 
-# ---------- manners
+# ---------- behaviour
 
 
 class Keeps:
@@ -589,7 +589,7 @@ BEHAVIOUR = {
 
 
 @pytest.mark.parametrize("says", BEHAVIOUR)
-def test_manners_are_told_apart_from_the_gradient(says):
+def test_behaviour_is_told_apart_from_the_gradient(says):
     x = shown(BEHAVIOUR[says]())
     assert x.message == says + REST, x
     assert x.squares[-1, -1] == "right"
@@ -604,7 +604,7 @@ def test_clipping_does_not_hide_a_mistake():
     x = shown(elman(back=lambda p: p.W_hh, post=clipped(5)))
     assert x.names == ("W_hh_not_transposed",)
     assert x.message.endswith("Between steps it multiplies by W_hh where W_hh.T belongs.")
-    assert not x.manners.linear
+    assert not x.behaviour.linear
 
 
 def test_an_error_cut_on_its_way_back_is_not_called_clipping():

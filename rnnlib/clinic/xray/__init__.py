@@ -6,7 +6,7 @@ loss at a time it is that loss's. So any backward pass draws its own triangle of
     reading      the X-ray itself: `xray` and `XRay`
     reference    the right backward pass of any cell, to compare with
     probe        the net and data that a pass is shown, and how it is asked
-    manners      is it linear, repeatable, harmless?
+    behaviour    is it linear, repeatable, harmless?
     forward      which net it runs: start, resets, the order of gates; variants of the cells
     identify     what it does, put together from
     squares        the triangle, and the shape of what is missing

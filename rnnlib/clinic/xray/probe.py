@@ -71,7 +71,7 @@ def draw(cell: str, T: int, B: int, H: int, K: int, state: Any, rng: np.random.G
 
 
 class Pass:
-    """A backward pass that is asked for gradients: on copies, with its answers as arrays by name, and its manners noted."""
+    """A backward pass that is asked for gradients: on copies, with its answers as arrays by name, and its behaviour noted."""
 
     def __init__(self, backward: Callable, subject: Subject):
         """Begin with no calls."""

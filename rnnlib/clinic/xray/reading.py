@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnlib.clinic.xray import forward, manners, show, squares, words
+from rnnlib.clinic.xray import behaviour, forward, show, squares, words
+from rnnlib.clinic.xray.behaviour import Behaviour
 from rnnlib.clinic.xray.elman import Carried, Flow, Slope
 from rnnlib.clinic.xray.identify import Identity, Margin, agree, identify
-from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.probe import Pass, Unreadable, draw
 from rnnlib.clinic.xray.squares import Reach
 from rnnlib.clinic.xray.sums import Sum
@@ -33,7 +33,7 @@ class XRay(NamedTuple):
     net: str = ""  # how the states differ from those of the net as given; empty where they don't
     mixes: str = ""  # whether sequences of a batch hear each other; empty where they don't
     sums: dict[str, Sum] | None = None  # how each parameter's gradient is added up
-    manners: Manners | None = None  # how it behaves as a function
+    behaviour: Behaviour | None = None  # how it behaves as a function
     error: BaseException | None = None  # what it raised, where it could not be read
 
     @property
@@ -108,40 +108,40 @@ def xray(
     subject = draw(cell, T, B, H, K, state, rng)
     ask = Pass(backward, subject)
     try:
-        behaviour = manners.observe(ask)
-        single = _one_at_a_time(ask, behaviour)
+        behaves = behaviour.observe(ask)
+        single = _one_at_a_time(ask, behaves)
     except Unreadable as trouble:
         blank = XRay(np.full((T, T), "", dtype="<U7"), np.full((T, T), np.nan), (), str(trouble), cell)
         return blank._replace(error=trouble.__cause__)
-    return _read(subject, ask, behaviour._replace(changes=tuple(sorted(ask.changes))), single, cell)
+    return _read(subject, ask, behaves._replace(changes=tuple(sorted(ask.changes))), single, cell)
 
 
-def _one_at_a_time(ask, behaviour):
+def _one_at_a_time(ask, behaves):
     answers, B = [], ask.subject.d_ys.shape[1]
     for n, d_ys in enumerate(ask.subject.one_at_a_time):
-        answer = ask(behaviour.scale * d_ys, f"the loss of step {n // B + 1} in sequence {n % B + 1} alone")
-        answer = {name: (g - behaviour.offset[name]) / behaviour.scale for name, g in answer.items()}
-        if behaviour.one_length and answer.get("b_y") is not None:  # as long as its own b_y = dL/dy says
+        answer = ask(behaves.scale * d_ys, f"the loss of step {n // B + 1} in sequence {n % B + 1} alone")
+        answer = {name: (g - behaves.offset[name]) / behaves.scale for name, g in answer.items()}
+        if behaves.one_length and answer.get("b_y") is not None:  # as long as its own b_y = dL/dy says
             length = (answer["b_y"] * d_ys.sum((0, 1))).sum() / (d_ys**2).sum()
             answer = {name: g / length for name, g in answer.items()}
         answers.append(answer)
     return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 
 
-def _read(subject, ask, behaviour, single, cell):
+def _read(subject, ask, behaves, single, cell):
     """Compare with what is right, and where it is not, find out why."""
     rows = single["W_xh"].reshape(*subject.one_at_a_time.shape[:3], -1)
-    largest = max((np.abs(g).max(initial=0.0) for g in behaviour.offset.values()), default=0.0) / behaviour.scale
-    floor = (10 * behaviour.noise + 1e-14) * np.abs(rows).max() + 1e-13 * largest
-    margin = Margin(min(1e-3, max(1e-7, 1e3 * behaviour.noise)), floor)
+    largest = max((np.abs(g).max(initial=0.0) for g in behaves.offset.values()), default=0.0) / behaves.scale
+    floor = (10 * behaves.noise + 1e-14) * np.abs(rows).max() + 1e-13 * largest
+    margin = Margin(min(1e-3, max(1e-7, 1e3 * behaves.noise)), floor)
     right = forward.as_given(subject).gradients(subject)
     triangle, scale = squares.compare(rows, right["W_xh"].reshape(rows.shape), *margin)
-    seen = XRay(triangle, scale, (), "", cell, manners=behaviour)
-    found = words.behaviour(behaviour) + words.shapes(ask.misshapen, ask.missing)
+    seen = XRay(triangle, scale, (), "", cell, behaviour=behaves)
+    found = words.behaviour(behaves) + words.shapes(ask.misshapen, ask.missing)
     whole = {name: g.sum(0) for name, g in single.items()}
-    if behaviour.linear and not behaviour.repeat and manners.apart(whole, behaviour.whole) > 1e-3:
+    if behaves.linear and not behaves.repeat and behaviour.apart(whole, behaves.whole) > 1e-3:
         found.append(("all losses at once give another gradient than one by one, added up", ""))
-    if behaviour.random:
+    if behaves.random:
         return _told(seen, found, whole=False)
     usable = {name: g for name, g in single.items() if name not in ask.misshapen or name == "W_xh"}
     for says, key, view in forward.views(subject):
@@ -177,6 +177,6 @@ def _parts(identity: Identity) -> dict:
 
 
 def _told(seen, found, whole):
-    T, B = len(seen.squares), seen.manners.batch
+    T, B = len(seen.squares), seen.behaviour.batch
     message, names = words.message(found, whole, T, B)
     return seen._replace(message=message, names=names)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from rnnlib.clinic.catalogue import CATALOGUE
+from rnnlib.clinic.xray.behaviour import Behaviour
 from rnnlib.clinic.xray.elman import CARRIED, READOUT, SLOPE, WEIGHT, Flow
 from rnnlib.clinic.xray.gates import ALONG_H, ORDER, WHAT_GATES_SEND
 from rnnlib.clinic.xray.identify import Identity
-from rnnlib.clinic.xray.manners import Manners
 from rnnlib.clinic.xray.parts import Fault
 from rnnlib.clinic.xray.squares import FIRST, Reach
 from rnnlib.clinic.xray.sums import Sum
@@ -21,24 +21,24 @@ CHANNELS = {
 Found = tuple[str, str]  # words, and a key of the catalogue or nothing
 
 
-def behaviour(manners: Manners) -> list[Found]:
+def behaviour(seen: Behaviour) -> list[Found]:
     """Say how the pass behaves as a function, if not as it should."""
     said = []
-    if manners.repeat:
-        said.append((f"called again with the same arguments it {manners.repeat}", ""))
-    if manners.random:
+    if seen.repeat:
+        said.append((f"called again with the same arguments it {seen.repeat}", ""))
+    if seen.random:
         return said
-    if manners.changes:
-        said.append((f"it writes into its arguments: {', '.join(manners.changes)}", ""))
-    if manners.clipped:
-        inside = "" if manners.one_length else "; what is said here was read off smaller ones"
-        which = "gradients are brought" if manners.one_length else "large gradients are cut,"
-        said.append((f"{which} {manners.clipped}{inside}", ""))
-    elif not manners.linear and not manners.repeat:
+    if seen.changes:
+        said.append((f"it writes into its arguments: {', '.join(seen.changes)}", ""))
+    if seen.clipped:
+        inside = "" if seen.one_length else "; what is said here was read off smaller ones"
+        which = "gradients are brought" if seen.one_length else "large gradients are cut,"
+        said.append((f"{which} {seen.clipped}{inside}", ""))
+    elif not seen.linear and not seen.repeat:
         said.append(("it is not linear in d_ys: is something cut, or are weights updated, on the way back?", ""))
-    if manners.decay:
-        said.append((f"without any loss it still gives {manners.decay}", ""))
-    return said + [(note, "") for note in manners.notes]
+    if seen.decay:
+        said.append((f"without any loss it still gives {seen.decay}", ""))
+    return said + [(note, "") for note in seen.notes]
 
 
 def truncation(reach: Reach, T: int) -> list[Found]:

@@ -9,7 +9,7 @@ from rnnlib.validation import require_size
 class ArrayShapes(Explorable):
     """Every array of one forward pass, drawn to scale, and what it costs."""
 
-    _esm = script("shapes")
+    _esm = script("array_shapes")
 
 
 def array_shapes(T: int = 4, B: int = 3, D: int = 5, H: int = 6, K: int = 4) -> ArrayShapes:

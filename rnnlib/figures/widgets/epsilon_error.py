@@ -10,7 +10,7 @@ from rnnlib.figures.widgets.explorable import Explorable, script
 class EpsilonError(Explorable):
     """The error of a difference quotient against its step ε."""
 
-    _esm = script("epsilon")
+    _esm = script("epsilon_error")
 
 
 def epsilon_error(loss: Callable[[np.floating], np.floating], weight: float, slope: float) -> EpsilonError:

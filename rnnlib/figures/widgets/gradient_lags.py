@@ -9,7 +9,7 @@ from rnnlib.validation import require_size
 class GradientLags(Explorable):
     """The gradient by lag of a small net, against the straight line of its spectral radius."""
 
-    _esm = script("lags")
+    _esm = script("gradient_lags")
 
 
 def gradient_lags(H: int = 16, *, seed: int = 0) -> GradientLags:

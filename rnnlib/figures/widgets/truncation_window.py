@@ -11,7 +11,7 @@ from rnnlib.validation import require_shape, require_size
 class TruncationWindow(Explorable):
     """A window over the unrolled graph of one neuron: which paths live, and the gradient that is left."""
 
-    _esm = script("window")
+    _esm = script("truncation_window")
 
 
 def truncation_window() -> TruncationWindow:

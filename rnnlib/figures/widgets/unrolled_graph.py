@@ -7,7 +7,7 @@ from rnnlib.figures.widgets.explorable import Explorable, script
 class UnrolledGraph(Explorable):
     """An unrolled net: its numbers forward and back, and every path from a weight to a loss."""
 
-    _esm = script("unrolled")
+    _esm = script("unrolled_graph")
 
 
 def unrolled_graph(nets: dict[str, diagrams.Graph]) -> UnrolledGraph:

@@ -11,7 +11,7 @@ SMALL, LARGE = -1e-6, 1e6  # times dL/dy: where nothing is clipped, with the oth
 Arrays = dict[str, np.ndarray]
 
 
-class Manners(NamedTuple):
+class Behaviour(NamedTuple):
     """How the pass behaves; each text is empty where nothing is amiss."""
 
     linear: bool  # k times dL/dy gives k times the gradient
@@ -37,14 +37,14 @@ class Manners(NamedTuple):
         return self.repeat.startswith("gives another")
 
 
-def observe(ask: Pass) -> Manners:
+def observe(ask: Pass) -> Behaviour:
     """Ask for the same losses again, for none, for minus a millionth and for a million times them.
 
     Args:
         ask: the pass.
 
     Returns:
-        Its `Manners`.
+        Its `Behaviour`.
 
     Raises:
         Unreadable: as `Pass`.
@@ -76,7 +76,7 @@ def observe(ask: Pass) -> Manners:
     else:
         clipped = _clipping({name: g * LARGE for name, g in large.items()}, small)
     decay = _decay(ask, zero) if any(g.any() for g in zero.values()) else ""
-    return Manners(
+    return Behaviour(
         linear=linear and not clipped,
         clipped=clipped,
         decay=decay,
