@@ -20,7 +20,8 @@ from tests.strategies import problems
 CELLS = {"elman": cells.init_elman, "lstm": cells.init_lstm, "gru": cells.init_gru}
 FAST = {"scan": unroll.unroll_scan, "checkpointed": unroll.unroll_checkpointed}
 ONE, SEVERAL = (1, 1, 1, 1, 1), (5, 3, 4, 5, 2)
-CASES = [(ONE, np.float64, 1e-10), (SEVERAL, np.float64, 1e-10), (SEVERAL, np.float32, 5e-4)]
+CASES = [(cell, sizes, np.float64, 1e-10) for cell in CELLS for sizes in (ONE, SEVERAL)]
+CASES += [("lstm", SEVERAL, np.float32, 5e-4)]  # its state is a pair; types go one way for all cells
 
 
 def case(cell, T, B, D, H, K, dtype=np.float64):
@@ -46,8 +47,7 @@ def score(run, d_ys):
     return of
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("sizes", "dtype", "tolerance"), CASES, ids=str)
+@pytest.mark.parametrize(("cell", "sizes", "dtype", "tolerance"), CASES, ids=str)
 def test_outputs_states_and_gradients_are_the_loop_s(cell, sizes, dtype, tolerance):
     params, xs, state, d_ys = case(cell, *sizes, dtype)
 
@@ -102,8 +102,8 @@ def test_forward_mode_vmap_and_second_derivatives(cell):
         return jax.jit(lambda *at: (*(derive(*at) for derive in every), batched(many, *at[1:])))(params, xs, state)
 
     plain = derivatives(unroll.unroll_loop)
-    for run in FAST.values():
-        agree(derivatives(run), plain, 1e-9)
+    for run in FAST.values() if cell == "lstm" else [unroll.unroll_scan]:  # chunks go one way for all cells
+        agree(derivatives(run), plain)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -117,7 +117,7 @@ def test_a_gauss_newton_product_is_the_explicit_matrix_s(cell):
 
     _, push = jax.linearize(outputs, flat)
     _, pull = jax.vjp(outputs, flat)
-    J = jax.jacfwd(lambda flat: unroll.unroll_loop(restore(flat), xs)[0])(flat).reshape(-1, flat.size)
+    J = jax.jit(jax.jacfwd(lambda flat: unroll.unroll_loop(restore(flat), xs)[0]))(flat).reshape(-1, flat.size)
     agree(pull(push(v))[0], J.T @ (J @ v))
 
 
