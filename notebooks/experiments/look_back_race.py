@@ -57,16 +57,17 @@ def _within(look_back):
     return cut
 
 
+@jax.jit
+def held_out(params, ids, targets):
+    """Nats a symbol, over whole streams."""
+    whole = partial(truncation.gated, losses.softmax_cross_entropy, cells.elman_step)
+    return whole(params, jax.nn.one_hot(ids, len(params.W_xh)), targets, gates=jnp.zeros(ids.shape)).loss
+
+
 def run(pair, rate, seed):
     """Train one net: its history, [characters, updates, held-out nats], dense at first and over the last pass."""
-    ((xs, targets), (valid_xs, valid_targets)), K = text()
+    ((xs, targets), valid), K = text()
     one_hot = np.eye(K, dtype=np.float32)
-
-    @jax.jit
-    def held_out(params):
-        whole = partial(truncation.gated, losses.softmax_cross_entropy, cells.elman_step)
-        return whole(params, jnp.asarray(one_hot)[valid_xs], valid_targets, gates=jnp.zeros(valid_xs.shape)).loss
-
     pairs = [pair] * STRETCHES if pair != "growing" else [_grown(i) for i in range(STRETCHES)]
     along = {each: trainer(*each, rate) for each in set(pairs)}
     learner = train.start(
@@ -78,7 +79,7 @@ def run(pair, rate, seed):
         learner, made = along[each](learner, one_hot[xs[place][:STRETCH]], targets[place][:STRETCH])
         updates += len(made)
         if i < 12 or i % 6 == 5 or i >= STRETCHES - per_pass:
-            loss = float(held_out(learner.params))
+            loss = float(held_out(learner.params, *valid))
             history.append([B * STRETCH * (i + 1), updates, round(loss, 4) if np.isfinite(loss) else None])
     return history
 

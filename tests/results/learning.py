@@ -45,7 +45,26 @@ def truncation() -> str:
     told = f"Held-out nats a character in the last pass, after {characters:,} characters of the help pages; Adam at its better rate."
     head = ["window", "mean", "over seeds", "rate"]
     exact = "Influence balancing (linear, 23 units): from which window on, and from which chunk on, the gradient has the right sign. Exact."
-    return section("Truncation", exact, quoted("06", "influence"), told, table(head, rows), _from("window_race", runs))
+    windows = [told, table(head, rows), _from("window_race", runs)]
+    return section("Truncation", exact, quoted("06", "influence"), *windows, *_look_back())
+
+
+def _look_back():
+    """Look-back and update frequency apart: each pair at the rate that one seed chose, judged on others."""
+    runs = read("look_back_race", EXPERIMENTS)
+    chosen_on = min(run["seed"] for run in runs)
+    rows = []
+    for some in _by([run | {"pair": str(run["pair"])} for run in runs], "pair").values():
+        pair, judged = some[0]["pair"], [run for run in some if run["seed"] != chosen_on]
+        rates = sorted(run["rate"] for run in some if run["seed"] == chosen_on)
+        scores = [mean(row[2] for row in run["history"][-LAST_PASS:]) for run in judged]
+        if scores:
+            spread = f"{min(scores):.3f} to {max(scores):.3f}"
+            rate = f"{judged[0]['rate']:g} of {rates[0]:g} to {rates[-1]:g}"
+            rows.append([*(pair.strip("[]").split(", ") * 2)[:2], f"{mean(scores):.3f}", spread, rate])
+    told = f"The same net and text; the rate chosen on seed {chosen_on}, the losses those of the other seeds."
+    head = ["look back, at most", "an update every", "mean", "over seeds", "rate"]
+    return [told, table(head, rows), _from("look_back_race", runs)]
 
 
 def text() -> str:
