@@ -66,7 +66,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
-            env=box.environment(self._folder.name, self.sandboxed),
+            env=box.environment(self._folder.name),
             cwd=self._folder.name,
             start_new_session=True,
         )
