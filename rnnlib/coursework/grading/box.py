@@ -8,13 +8,21 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from rnnlib.coursework.grading import seccomp
 
 MIB = 2**20
 SHARED = 64  # MiB of /dev/shm
 # What every worker imports sooner or later
-IMPORTED = "import matplotlib.pyplot, matplotlib_inline.backend_inline, rnnlib.figures; from rnnlib.coursework.grading import worker; worker._shell()"
+IMPORTED = """
+import matplotlib.pyplot, matplotlib_inline.backend_inline, rnnlib.figures, rnnlib.coursework.questions
+from rnnlib.coursework.grading import worker
+worker._shell()
+"""
 
 
 @cache
@@ -27,9 +35,11 @@ def require_sandbox() -> None:
     what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
     if shutil.which("bwrap") is None:
         raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
-    tried = subprocess.run(
-        [*_BOX, *_no_namespaces(), *_mounts(1), sys.executable, "-c", ""], capture_output=True, text=True, check=False
-    )
+    with kernel_filter() as calls:
+        box = [*_BOX, *_no_namespaces(), *_refused(calls), *_mounts(1)]
+        tried = subprocess.run(
+            [*box, sys.executable, "-c", ""], capture_output=True, text=True, check=False, pass_fds=calls
+        )
     if tried.returncode:
         raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
 
@@ -61,17 +71,41 @@ def _made_ahead():
     """
     folder = tempfile.TemporaryDirectory(prefix="ahead-", ignore_cleanup_errors=True)
     subprocess.run(
-        [sys.executable, "-c", IMPORTED], env=environment(folder.name), cwd=folder.name, capture_output=True, check=False
+        [sys.executable, "-c", IMPORTED],
+        env=environment(folder.name),
+        cwd=folder.name,
+        capture_output=True,
+        check=False,
     )
     return folder
 
 
-def command(limits, folder: str, sandboxed: bool) -> list[str]:
+@contextmanager
+def kernel_filter() -> Iterator[tuple[int, ...]]:
+    """Open the filter of `seccomp` for bubblewrap to read: its descriptor, or none where this machine's calls are not known."""
+    steps = seccomp.program()
+    if not steps:
+        yield ()
+        return
+    read, write = os.pipe()
+    try:
+        os.write(write, steps)
+        os.close(write)
+        yield (read,)
+    finally:
+        os.close(read)
+
+
+def _refused(calls):
+    return [part for fd in calls for part in ("--seccomp", str(fd))]
+
+
+def command(limits, calls: tuple[int, ...], sandboxed: bool) -> list[str]:
     """Give the command line that starts a worker.
 
     Args:
         limits: see `sandbox.Limits`.
-        folder: for its files, where there is no sandbox.
+        calls: what `kernel_filter` opened.
         sandboxed: whether bubblewrap is around it.
 
     Returns:
@@ -89,7 +123,7 @@ def command(limits, folder: str, sandboxed: bool) -> list[str]:
     if not sandboxed:
         return worker
     settings = [part for item in environment("/tmp").items() for part in ("--setenv", *item)]
-    return [*_BOX, *_no_namespaces(), *settings, *_mounts(limits.files), *worker]
+    return [*_BOX, *_no_namespaces(), *_refused(calls), *settings, *_mounts(limits.files), *worker]
 
 
 def _mounts(files):
@@ -108,7 +142,8 @@ def _mounts(files):
     for path in Path(_made_ahead().name, "matplotlib").glob("fontlist-*.json"):
         mounts += ["--ro-bind", str(path), f"/tmp/matplotlib/{path.name}"]
     mounts += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    mounts += ["--dev", "/dev", "--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
+    mounts += ["--dev", "/dev", "--ro-bind", "/dev/null", "/dev/zero"]  # a map of zero is memory that nobody counts
+    mounts += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
     return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
@@ -116,7 +151,9 @@ def environment(folder: str) -> dict[str, str]:
     """Give all environment variables of a worker."""
     return {
         "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(Path(__file__).parents[3]),  # this rnnlib, whichever is installed; in the box, of that folder, no more
+        "PYTHONPATH": str(
+            Path(__file__).parents[3]
+        ),  # this rnnlib, whichever is installed; in the box, of that folder, no more
         "HOME": folder,
         "TMPDIR": folder,
         "MPLCONFIGDIR": f"{folder}/matplotlib",

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from rnnlib.coursework.grading.worker import cut
 POLL = 0.05  # seconds between two looks at a worker's processes
 START = 60.0  # seconds for a worker's first answer, to nothing
 GRACE = 5.0  # seconds more for an answer that is on its way
+SOCKET = 416 * 1024  # bytes that wait in one at the most, where the system's settings are Linux's own
 
 
 class Limits(NamedTuple):
@@ -61,17 +63,22 @@ class Worker:
         if self.sandboxed:
             box.require_sandbox()
         self._folder = tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            box.command(self.limits, self._folder.name, self.sandboxed),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
-            env=box.environment(self._folder.name),
-            cwd=self._folder.name,
-            start_new_session=True,
-        )
+        with box.kernel_filter() as calls:
+            self._process = subprocess.Popen(
+                box.command(self.limits, calls, self.sandboxed),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
+                env=box.environment(self._folder.name),
+                cwd=self._folder.name,
+                start_new_session=True,
+                pass_fds=calls if self.sandboxed else (),
+            )
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
+        self._ended, self._excess = threading.Event(), ""
+        self._guard = threading.Thread(target=self._watched, daemon=True)
+        self._guard.start()
         try:
             self._asked({"source": ""}, START)
         except WorkerLostError as error:
@@ -82,12 +89,9 @@ class Worker:
 
     def __exit__(self, *error) -> None:
         """Kill it and all that it started."""
-        family = self._family()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for process in family:
-            with suppress(psutil.Error):
-                process.kill()
+        self._ended.set()
+        self._guard.join()
+        self._kill()
         self._process.wait()
         for pipe in self._pipes():
             pipe.close()
@@ -131,6 +135,25 @@ class Worker:
         except (TypeError, RecursionError) as error:
             return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
 
+    def _kill(self):
+        family = self._family()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def _watched(self):
+        """Stop it when it takes too much, also while it is asked nothing."""
+        while not self._ended.wait(POLL):
+            family = self._family()
+            if len(family) > self.limits.processes:
+                self._excess = f"It started more than {self.limits.processes} processes."
+            elif _held(family) > self.limits.memory * MIB:
+                self._excess = f"It used more than {self.limits.memory} MiB of memory."
+            if self._excess:
+                return self._kill()
+
     def _pipes(self):
         return self._process.stdin, self._process.stdout, self._process.stderr
 
@@ -148,23 +171,23 @@ class Worker:
     def _send(self, frame, until, seconds):
         fd = self._process.stdin.fileno()
         while frame:
-            self._watch(until, seconds)
+            self._in_time(until, seconds)
             if select.select([], [fd], [], POLL)[1]:
                 try:
                     frame = frame[os.write(fd, frame) :]
                 except BrokenPipeError:
-                    raise WorkerLostError("It ended its own process.") from None
+                    raise WorkerLostError(self._excess or "It ended its own process.") from None
 
     def _received(self, until, seconds):
         fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
         while len(data) < wanted:
             waiting = select.select([fd], [], [], 0)[0]
-            self._watch(until + GRACE * bool(waiting), seconds)  # what has come is read, however late the reader is
+            self._in_time(until + GRACE * bool(waiting), seconds)  # what has come is read, however late the reader is
             if not waiting and not select.select([fd], [], [], POLL)[0]:
                 continue
             chunk = os.read(fd, min(MIB, wanted - len(data)))
             if not chunk:
-                raise WorkerLostError("It ended its own process.")
+                raise WorkerLostError(self._excess or "It ended its own process.")
             data += chunk
             if wanted == wire.HEAD.size == len(data):
                 sizes = wire.HEAD.unpack(data)
@@ -173,16 +196,10 @@ class Worker:
                 wanted += sum(sizes)
         return bytes(data)
 
-    def _watch(self, until, seconds):
-        """Raise `WorkerLostError` for a worker that takes too long or too much."""
+    def _in_time(self, until, seconds):
+        """Raise `WorkerLostError` for a worker that takes too long."""
         if time.monotonic() > until:
             raise WorkerLostError(f"It was stopped after {seconds:g} s.")
-        family = self._family()
-        if len(family) > self.limits.processes:
-            raise WorkerLostError(f"It started more than {self.limits.processes} processes.")
-        held = _held(family)
-        if held > self.limits.memory * MIB:
-            raise WorkerLostError(f"It used more than {self.limits.memory} MiB of memory.")
 
     def _family(self):
         with suppress(psutil.Error):
@@ -192,17 +209,25 @@ class Worker:
 
 
 def _held(family):
-    """Bytes of memory of all processes: resident, and files that are memory and have no name."""
+    """Bytes of memory of all processes: resident, swapped out, in sockets, and in files that are memory and have no name."""
     held, files = 0, {}
     for process in family:
         with suppress(psutil.Error, OSError):
             held += process.memory_info().rss
+            held += sum(int(line.split()[1]) * 1024 for line in _lines(process.pid) if line.startswith("VmSwap:"))
             for entry in os.scandir(f"/proc/{process.pid}/fd"):
                 with suppress(OSError):
-                    if os.readlink(entry.path).startswith("/memfd:"):
+                    leads = os.readlink(entry.path)
+                    held += SOCKET * leads.startswith("socket:")
+                    if leads.startswith("/memfd:"):
                         found = entry.stat()
                         files[found.st_ino] = 512 * found.st_blocks
     return held + sum(files.values())
+
+
+def _lines(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        return file.readlines()
 
 
 def _taken(output):

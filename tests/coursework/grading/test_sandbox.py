@@ -1,12 +1,16 @@
 """The box: what a worker can reach, what stops it, and that it leaves nothing behind."""
 
+import errno
+import struct
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 
-from rnnlib.coursework.grading import box, sandbox
+from rnnlib.coursework.grading import box, sandbox, seccomp
 from rnnlib.coursework.grading.grader import REFERENCE, Job, Step, grade, require_fair
 from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
@@ -78,6 +82,96 @@ def test_in_the_box_nobody_makes_a_box():
     with Worker() as worker:
         shown = worker.run("import ctypes\nprint(ctypes.CDLL(None, use_errno=True).unshare(0x10000000))")
     assert text(shown) == "-1\n"
+
+
+REFUSED = """
+import ctypes, errno, mmap, os, socket
+from rnnlib.coursework.grading import seccomp
+kernel, column = ctypes.CDLL(None, use_errno=True), seccomp.ARCHITECTURES[os.uname().machine][0]
+def call(name, *args):
+    kernel.syscall(seccomp.REFUSED[name][column], *args)
+    return errno.errorcode.get(ctypes.get_errno())
+print("note", call("add_key", b"user", b"note", b"the answers", 11, -4), call("keyctl", 0, -4, 1))
+print("others", {call(name, *[0] * 5) for name in seccomp.REFUSED})
+def attempted(f):
+    try:
+        f()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print("shared", attempted(lambda: mmap.mmap(-1, 4096)), attempted(lambda: mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)))
+print("zero", attempted(lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096)))
+print("nets", {attempted(lambda: socket.socket(family, kind)) for family in (2, 10, 16, 38, 40) for kind in (1, 2, 5)})
+print("pair", attempted(socket.socketpair))
+"""
+
+
+@pytest.mark.sandbox
+def test_the_kernel_refuses_what_would_outlive_the_box_or_be_counted_by_nobody():
+    if not seccomp.program():
+        pytest.skip("the numbers of this machine's calls are not known")
+    with Worker() as worker:
+        shown = text(worker.run(REFUSED))
+    assert shown.splitlines() == [
+        "note EPERM EPERM",
+        "others {'EPERM'}",
+        "shared EPERM None",
+        "zero EACCES",
+        "nets {'ENETUNREACH'}",
+        "pair None",
+    ]
+
+
+def judged(program, number, arguments=(), audited=0xC000003E):
+    """What the kernel's machine answers to a call: the filter, step by step."""
+    data = struct.pack("<iIQ6Q", number, audited, 0, *[*arguments, *[0] * 6][:6])
+    held, at = 0, 0
+    while True:
+        code, true, false, k = struct.unpack_from("=HBBI", program, 8 * at)
+        match code:
+            case seccomp.LOAD:
+                (held,) = struct.unpack_from("<I", data, k)
+            case seccomp.AND:
+                held &= k
+            case seccomp.RETURN:
+                return k
+        at += 1 + {seccomp.EQUAL: (false, true)[held == k], seccomp.AT_LEAST: (false, true)[held >= k]}.get(code, 0)
+
+
+@pytest.mark.parametrize("machine", seccomp.ARCHITECTURES)
+def test_the_filter_s_every_way(machine):
+    column, audited = seccomp.ARCHITECTURES[machine]
+    ask = partial(judged, seccomp.program(machine), audited=audited)
+    refused, unreachable = seccomp.ERROR | errno.EPERM, seccomp.ERROR | errno.ENETUNREACH
+    assert {ask(numbers[column]) for numbers in seccomp.REFUSED.values()} == {refused}
+    assert ask(1000) == ask(seccomp.SOCKET[column], (1,)) == seccomp.ALLOW
+    assert ask(seccomp.SOCKET[column], (2,)) == ask(seccomp.SOCKET[column], (40,)) == unreachable
+    maps = [ask(seccomp.MMAP[column], (0, 4096, 3, flags)) for flags in (0x01, 0x02, 0x22, 0x21, 0x40021)]
+    assert maps == [seccomp.ALLOW] * 3 + [refused] * 2
+    assert ask(seccomp.X32 + 1) == refused
+    assert ask(1000, audited=0x40000003) == seccomp.KILL, "another architecture's numbers mean other calls"
+
+
+def test_what_grows_while_nothing_is_asked_is_stopped(boxed):
+    grows = """
+import threading
+hoard = []
+def grow():
+    while True: hoard.append(bytes(10_000_000) + b"x")
+threading.Thread(target=grow).start()
+"""
+    with Worker(SMALL, sandboxed=boxed) as worker:
+        with suppress(WorkerLostError):  # it may be stopped at once
+            worker.run(grows)
+        worker._process.wait(timeout=20)
+        with pytest.raises(WorkerLostError, match="more than 700 MiB of memory"):
+            worker.run("")
+
+
+@pytest.mark.sandbox
+def test_what_waits_in_sockets_is_counted():
+    fill = "import socket, time\npairs = [socket.socketpair() for _ in range(100)]\ntime.sleep(9)"
+    with Worker(SMALL._replace(memory=160)) as worker, pytest.raises(WorkerLostError, match="more than 160 MiB"):
+        worker.run(fill)
 
 
 @pytest.mark.sandbox
