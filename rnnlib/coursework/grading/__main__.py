@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from rnnlib.coursework.grading import course, platforms, records, remarks, seed
+from rnnlib.coursework.grading import box, course, platforms, records, remarks, seed
 
 
 def main() -> None:
@@ -90,6 +90,8 @@ def _return(root, asked):
 def _grade(root, asked):
     if asked.without_sandbox:
         yield "WARNING: without a sandbox, a submission can read and change whatever you can: your files and the gradebook."
+    else:
+        yield box.counted_by()
     with records.alone(root), _executor(asked.dask, asked.jobs) as executor:
         graded = course.grade(
             root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from rnnlib.coursework.answers import Answer, plain
-from rnnlib.coursework.grading import box, wire
+from rnnlib.coursework.grading import box, cgroup, wire
 from rnnlib.coursework.grading.box import MIB
 from rnnlib.coursework.grading.submission import BASE64
 from rnnlib.coursework.grading.worker import cut
@@ -69,7 +69,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
-                env=box.environment(self._folder.name),
+                env=box.environment(self._folder.name) | (cgroup.session() if self.sandboxed else {}),
                 cwd=self._folder.name,
                 start_new_session=True,
                 pass_fds=calls if self.sandboxed else (),

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from rnnlib.coursework.grading import box, sandbox, seccomp
+from rnnlib.coursework.grading import box, cgroup, sandbox, seccomp
 from rnnlib.coursework.grading.grader import REFERENCE, Job, Step, grade, require_fair
 from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
@@ -170,7 +170,7 @@ threading.Thread(target=grow).start()
 @pytest.mark.sandbox
 def test_what_waits_in_sockets_is_counted():
     fill = "import socket, time\npairs = [socket.socketpair() for _ in range(100)]\ntime.sleep(9)"
-    with Worker(SMALL._replace(memory=160)) as worker, pytest.raises(WorkerLostError, match="more than 160 MiB"):
+    with Worker(SMALL._replace(memory=90)) as worker, pytest.raises(WorkerLostError, match="more than 90 MiB"):
         worker.run(fill)
 
 
@@ -226,6 +226,15 @@ def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
     ):
         box.require_sandbox()
     box.require_sandbox.cache_clear()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_control_group_where_there_is_one_and_the_watcher_elsewhere(monkeypatch, given):
+    monkeypatch.setattr(cgroup, "available", lambda: given)
+    line = box.command(SMALL._replace(memory=700, files=256, processes=64), (), True)
+    at = line.index("bwrap")
+    assert (line[:2] == ["systemd-run", "--user"]) == given == ("MemoryMax=1020M" in line[:at]) == (at > 0)
+    assert box.counted_by().startswith("memory: a control group" if given else "memory: watched")
 
 
 def test_what_is_shown_can_run_nowhere():
