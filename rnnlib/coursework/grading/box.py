@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -135,13 +135,45 @@ def counted_by() -> str:
     return "memory: watched twenty times a second (systemd gives no control group here; see the guide for what is not seen)"
 
 
-def _mounts(files):
-    """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
+def require_hidden(*places: Path) -> None:
+    """Raise if a sandbox would show one of these, or a home.
+
+    Args:
+        places: the course, the seed.
+
+    Raises:
+        RuntimeError: one lies in what every submission sees; the message says where, and what to try.
+    """
+    shown = [Path(path).resolve() for path in (*_seen(), "/lib", "/lib64", "/bin")]
+    for place in (*places, *_homes()):
+        for path in shown:
+            if place.resolve().is_relative_to(path):
+                raise RuntimeError(
+                    f"grading: submissions would see {place}, as it lies in {path}, where Python or rnnlib is, which must be "
+                    "seen. The course, the seed and every home must lie elsewhere. Move it, or set Python up in another folder."
+                )
+
+
+def _homes():
+    """This user's home, and those of all people of this machine."""
+    with suppress(ImportError):  # not a Unix
+        import pwd
+
+        yield from (Path(one.pw_dir) for one in pwd.getpwall() if one.pw_uid in (0, *range(1000, 60_000)))
+    yield Path.home()
+
+
+def _seen():
+    """Folders that are seen inside: of Python, its packages and rnnlib."""
     seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    seen |= {str(Path(__file__).parents[2])}
+    return seen | {str(Path(__file__).parents[2])}
+
+
+def _mounts(files):
+    """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
-    for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
+    for path in sorted(_seen()):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():

@@ -31,7 +31,7 @@ def kept(shown: str, memory: int, tasks: int) -> bool:
     """Say whether a group keeps what `scope` asked of it: where a controller is not delegated, systemd says nothing.
 
     Args:
-        shown: what `SHOWN` printed in it, its files memory.max, pids.max and cpu.max.
+        shown: what `SHOWN` printed in it: its memory.max, pids.max and cpu.max.
         memory: MiB, as asked.
         tasks: as asked.
 
@@ -39,7 +39,7 @@ def kept(shown: str, memory: int, tasks: int) -> bool:
         Whether all three are in force.
 
     Example:
-        >>> kept("536870912\\n32\\n100000 100000\\n", 512, 32), kept("max\\n32\\nmax 100000\\n", 512, 32)
+        >>> kept("536870912 32 100000 100000", 512, 32), kept("max 32 max 100000", 512, 32)
         (True, False)
     """
     found = shown.split()

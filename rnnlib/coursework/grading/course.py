@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from rnnlib.coursework import handout
 from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission
-from rnnlib.coursework.grading.box import require_sandbox
+from rnnlib.coursework.grading.box import require_hidden, require_sandbox
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
@@ -111,12 +111,13 @@ def grade(
         Every submission, with a note where it could not be graded.
 
     Raises:
-        RuntimeError: a name is nobody's; there is no seed, no sandbox, or no gradebook that knows these assignments and can be
-            read; or the reference answer, graded first, does not earn everything here.
+        RuntimeError: a name is nobody's; there is no seed, no sandbox, or one that would show the course; no gradebook that knows
+            these assignments and can be read; or the reference answer, graded first, does not earn everything here.
     """
     secret, jobs, results = seed.secret(), {}, []
     if sandboxed:
         require_sandbox()
+        require_hidden(root, seed.where())
     found = list(submissions(root, assignments))
     _require_known("set", assignments or (), {one.assignment for one in submissions(root)})
     _require_known("student", set(again) - {"all"}, {one.student for one in found})
@@ -197,13 +198,25 @@ def _run(root, jobs, submit):
     """Run what no earlier run has, store each as it comes, and list those that failed through no fault of theirs."""
     new = {one: job for one, job in jobs.items() if records.load(record_of(root, one), job.key) is None}
     if new:
-        grader.require_fair(submit(grader.REFERENCE).result())
-    futures = {submit(job): one for one, job in new.items()}
+        grader.require_fair(submit(grader.REFERENCE).result().outputs)
+    futures, starved = {submit(job): one for one, job in new.items()}, []
+
+    def stored(one, future):
+        records.save(record_of(root, one), new[one].key, future.result().outputs)
+
     try:
         for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
             one = futures[future]
             try:
-                records.save(record_of(root, one), new[one].key, future.result())
+                if future.result().starved and len(futures) > 1:
+                    starved.append(one)
+                else:
+                    stored(one, future)
+            except Exception as error:
+                yield one, error
+        for one in tqdm(starved, desc="once more, alone") if starved else ():
+            try:
+                stored(one, submit(new[one]))
             except Exception as error:
                 yield one, error
     finally:

@@ -6,7 +6,7 @@ import nbformat
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Unicode
 
-from rnnlib.coursework.grading import grader, records, seed, submission
+from rnnlib.coursework.grading import box, grader, records, seed, submission
 
 
 class Restore(NbGraderPreprocessor):
@@ -34,7 +34,9 @@ class Judge(NbGraderPreprocessor):
         path = Path(self.records, names["student"], f"{names['notebook']}.json")
         outputs = records.load(path, job.key)
         if outputs is None:
-            outputs = grader.grade(job, sandboxed=self.sandboxed)
+            if self.sandboxed:
+                box.require_hidden(Path(self.records), seed.where())
+            outputs = grader.grade(job, sandboxed=self.sandboxed).outputs
             records.save(path, job.key, outputs)
         cells = [cell for cell in nb.cells if cell.cell_type == "code"]
         for cell, shown in zip(cells, outputs, strict=True):

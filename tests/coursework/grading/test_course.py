@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import Future
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,7 @@ from tests.coursework.grading.attacks import ALL, submissions
 
 NAME = "ps2_backward"
 SECRET = "a-secret-that-nobody-may-see"
-LIMITS = Limits(cell=25, answer=5, total=240, memory=1024)
+LIMITS = Limits(cell=6, answer=3, total=240, memory=1024)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,30 @@ def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, mon
     hand_in(tmp_path, "early", release.read_text())
     with pytest.raises(RuntimeError, match=r"the gradebook does not know ps2_backward. Run `make release` first"):
         course.grade(tmp_path)
+
+
+def test_who_was_stopped_while_others_were_busy_is_run_once_more_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(grader, "require_fair", lambda outputs: None)
+    everybody, asked = [course.Submission(student, NAME, tmp_path) for student in ("ada", "bob", "cem")], []
+    jobs = {one: grader.Job((), one.student) for one in everybody}
+
+    def submit(job):
+        asked.append(job.seed)
+        future, again = Future(), asked.count(job.seed) == 2
+        if job.seed == "cem" and again:
+            future.set_exception(OSError("no memory"))
+        else:
+            future.set_result(
+                grader.Grading([[job.seed, "alone" if again else "beside others"]], job.seed in ("bob", "cem"))
+            )
+        return future
+
+    failed = dict(course._run(tmp_path, jobs, submit))
+    assert asked[:4] == ["reference", "ada", "bob", "cem"]
+    assert sorted(asked[4:]) == ["bob", "cem"]
+    stored = {one.student: records.load(course.record_of(tmp_path, one), jobs[one].key) for one in everybody}
+    assert stored == {"ada": [["ada", "beside others"]], "bob": [["bob", "alone"]], "cem": None}
+    assert [(one.student, str(error)) for one, error in failed.items()] == [("cem", "no memory")]
 
 
 def test_what_lies_in_the_wrong_place_is_told(tmp_path):

@@ -1,16 +1,19 @@
 """The box: what a worker can reach, what stops it, and that it leaves nothing behind."""
 
 import errno
+import os
+import re
 import struct
 import sys
 import time
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnlib.coursework.grading import box, cgroup, sandbox, seccomp
+from rnnlib.coursework.grading import box, cgroup, sandbox, seccomp, watch
 from rnnlib.coursework.grading.grader import REFERENCE, Job, Step, grade, require_fair
 from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
@@ -68,11 +71,35 @@ def test_a_worker_that_does_not_start_is_nobodys_zero(boxed, monkeypatch):
 
 
 def test_the_reference_earns_everything_here(boxed):
-    outputs = grade(REFERENCE, SMALL, boxed)
+    outputs, starved = grade(REFERENCE, SMALL, boxed)
+    assert not starved
     require_fair(outputs)
     outputs[-1][-1]["data"]["text/plain"] = "0"
     with pytest.raises(RuntimeError, match="the reference answer earns 0 points here, so nobody was graded"):
         require_fair(outputs)
+
+
+def test_a_limit_is_on_work_and_who_only_waited_was_starved():
+    limits = SMALL._replace(cell=0.5, answer=0.5)
+    for source, starved in (("while True: pass", False), ("import time; time.sleep(60)", True)):
+        with Worker(limits, sandboxed=False) as worker, pytest.raises(WorkerLostError, match=r"stopped after 0\.5 s"):
+            worker.run(source)
+        assert worker.starved == starved
+    with Worker(limits._replace(cell=20), sandboxed=False) as worker:
+        worker.run("import time, rnnlib.coursework.problem_sets.ps2\ndef f(**inputs): time.sleep(9)")
+        assert "did not return within 0.5 s" in worker.answer("ps2/backward", "f", {}).trouble
+        assert worker.starved
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process is kept to a core here")
+def test_each_worker_keeps_to_a_core_and_the_cores_are_shared_out():
+    cores = os.sched_getaffinity(0)
+    with Worker(sandboxed=False) as worker, watch.on_a_core() as other:
+        assert text(worker.run("import os; print(os.sched_getaffinity(0))")) == f"{ {worker._core} }\n"
+        assert other != worker._core or len(cores) == 1
+    watch.leave(other)
+    assert os.sched_getaffinity(0) == cores
+    assert not +watch._taken
 
 
 @pytest.mark.sandbox
@@ -195,7 +222,7 @@ def test_a_lost_step_is_left_out_and_the_rest_is_graded(boxed):
         Step("", "ps2/backward", "backward"),
         Step("print('after')"),
     )
-    outputs = grade(Job(steps, "seed"), SMALL, boxed)
+    outputs = grade(Job(steps, "seed"), SMALL, boxed).outputs
     assert "left out" in text(outputs[1])
     assert [outputs[i][1]["data"]["text/plain"] for i in (3, 5)] == ["6", "0"]
     assert "It ended its own process" in outputs[5][0]["data"]["text/plain"]
@@ -203,7 +230,7 @@ def test_a_lost_step_is_left_out_and_the_rest_is_graded(boxed):
 
 def test_the_whole_time_is_limited(boxed):
     steps = (Step("import time; time.sleep(1.5)"), Step("print('late')"), Step("", "ps2/backward", "backward"))
-    outputs = grade(Job(steps, "seed"), SMALL._replace(total=1.0), boxed)
+    outputs = grade(Job(steps, "seed"), SMALL._replace(total=1.0), boxed).outputs
     assert text(outputs[1]) == "All its cells and answers took more than 1 s.\n"
     assert "took more than 1 s" in outputs[2][0]["data"]["text/plain"]
     assert outputs[2][1]["data"]["text/plain"] == "0"
@@ -214,8 +241,24 @@ ODD = ["None", "'text'", "{'W_xh': None}", "[[[]]]", "float('nan')", "open", "xs
 
 def test_odd_answers_are_judged_and_break_nothing(boxed):
     steps = [(Step(f"def f(params, xs, d_ys):\n    return {value}"), Step("", "ps2/backward", "f")) for value in ODD]
-    outputs = grade(Job(sum(steps, ()), "seed"), sandboxed=boxed)
+    outputs = grade(Job(sum(steps, ()), "seed"), sandboxed=boxed).outputs
     assert [outputs[i][1]["data"]["text/plain"] for i in range(1, 2 * len(ODD), 2)] == ["0"] * len(ODD)
+
+
+def test_what_holds_the_course_the_seed_or_a_home_is_not_mounted(tmp_path, monkeypatch):
+    box.require_hidden(tmp_path)
+    for where, what in ((tmp_path, tmp_path / "course"), (tmp_path.parent, tmp_path), (Path.home(), tmp_path / "seed")):
+        monkeypatch.setattr(sys, "prefix", str(where))
+        with pytest.raises(
+            RuntimeError, match=f"submissions would see .* lies in {re.escape(str(where))}, where Python"
+        ):
+            box.require_hidden(what)
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match=r"would see /usr/course, as it lies in /usr"):
+        box.require_hidden(Path("/usr/course"))
+    (tmp_path / "course").symlink_to("/usr/share")
+    with pytest.raises(RuntimeError, match="Move it, or set Python up in another folder"):
+        box.require_hidden(tmp_path / "course")
 
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
