@@ -3,11 +3,10 @@
 import ast
 import hashlib
 import json
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnlib.coursework.answers import Answer
+from rnnlib.coursework.grading.editions import edition
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, MIB, Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 from rnnlib.coursework.verdicts import Verdict
@@ -38,18 +37,11 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The same for the same cells, the same seed and the same Questions."""
-        return hashlib.sha256(repr((self, _edition())).encode()).hexdigest()
-
-
-@cache
-def _edition():
-    """The programs of rnnlib, on which every verdict depends: comments, and how things are drawn, change none."""
-    digest, package = hashlib.sha256(), Path(__file__).parents[2]
-    for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package).parts[0] != "figures":
-            digest.update(ast.dump(ast.parse(path.read_bytes())).encode())
-    return digest.hexdigest()
+        """The same for the same cells, the same seed, and the same programs of the Questions."""
+        programs = edition(
+            tuple(step.question for step in self.steps if step.question), tuple(s.source for s in self.steps)
+        )
+        return hashlib.sha256(repr((self, programs)).encode()).hexdigest()
 
 
 def require_fair(outputs: list[list[dict[str, Any]]]) -> None:

@@ -1,9 +1,12 @@
-"""nbgrader's autograding with two of its steps replaced: what is taken from a submission, and how a graded cell gets its points."""
+"""nbgrader's autograding with three steps replaced: what is taken from a submission, how a cell gets its points, when a reader is asked."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import nbformat
-from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.api import MissingEntry
+from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool, Unicode
 
 from rnnlib.coursework.grading import box, grader, records, seed, submission
@@ -43,3 +46,47 @@ class Judge(NbGraderPreprocessor):
             cell.outputs = [nbformat.from_dict(output) for output in shown]
         nb.metadata["graded"] = job.key
         return nb, resources
+
+
+class SaveGrades(SaveAutoGrades):
+    """Save the points, and ask a reader again only about what has changed: the text of an explanation, or what a score of theirs hides."""
+
+    records = Unicode(help="the folder of gradings done").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        """Save the points of all cells, and what texts they were given for."""
+        names = resources["nbgrader"]
+        path = Path(self.records, names["student"], f"{names['notebook']}.texts.json")
+        self._before, self._texts = _stored(path), {}
+        try:
+            return super().preprocess(nb, resources)
+        finally:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(self._before | self._texts), encoding="utf-8")
+
+    def _add_score(self, cell, resources):
+        name = cell.metadata.nbgrader.grade_id
+        try:
+            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+            asked, score = grade.needs_manual_grade, grade.auto_score
+        except MissingEntry:
+            asked, score = True, None
+        super()._add_score(cell, resources)
+        self._texts[name] = hashlib.sha256(cell.source.encode()).hexdigest()
+        grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+        if grade.manual_score is not None:
+            changed = (
+                self._before.get(name) != self._texts[name]
+                if cell.metadata.nbgrader.solution
+                else score != grade.auto_score
+            )
+            grade.needs_manual_grade = bool(asked or changed)
+            self.gradebook.db.commit()
+
+
+def _stored(path):
+    """What an earlier run wrote; nothing where there was none."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}

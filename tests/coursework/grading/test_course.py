@@ -270,14 +270,37 @@ def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(gr
 
 
 @pytest.mark.sandbox
-def test_one_student_can_be_graded_again(graded, monkeypatch):
+def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_was_for_changes(graded, monkeypatch):
     root, _, _ = graded
+    read, overridden = ("row-answer", "scripts"), ("backward-check", "half")
+    by_hand(root, *read, 2.0)
+    by_hand(root, *overridden, 5.0)
     before, asked, grade = scores(root), [], grader.grade
     monkeypatch.setattr(grader, "grade", lambda job, **options: asked.append(job) or grade(job, **options))
-    course.grade(root, again=["half"], limits=LIMITS)
+    course.grade(root, again=["scripts"], limits=LIMITS)
     assert len(asked) == 2
     assert asked[0] == grader.REFERENCE, "whom everybody's grade depends on"
-    assert scores(root) == before
+    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 11.0}
+    assert by_hand(root, *read) == (2.0, False)
+    path = root / "course" / "submitted" / "scripts" / NAME / f"{NAME}.ipynb"
+    path.write_text(path.read_text().replace("alert(1)", "alert(2)"))
+    solved = json.loads((root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb").read_text())
+    hand_in(root, "half", json.dumps(solved))
+    results = course.grade(root, limits=LIMITS)
+    assert by_hand(root, *read) == (2.0, True)
+    assert by_hand(root, *overridden) == (5.0, True)
+    (hidden,) = (line for line in remarks.remarks(root, results) if line.startswith("a score given by hand"))
+    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 6)"
+
+
+def by_hand(root, cell, student, score=None):
+    """A reader's score and whether they are asked; with a score, as formgrader would store it."""
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        grade = gradebook.find_grade(cell, NAME, NAME, student)
+        if score is not None:
+            grade.manual_score, grade.needs_manual_grade = score, False
+            gradebook.db.commit()
+        return grade.manual_score, grade.needs_manual_grade
 
 
 @pytest.mark.sandbox
