@@ -42,7 +42,7 @@ def test_a_room_concerns_the_sets_that_use_it(changed):
 
 def test_a_room_that_a_cell_imports_concerns_its_set(changed):
     cell = ("import numpy as np\nfrom rnnlib import truncation, cg",)
-    assert changed("truncation.py", "import", "x = 1\nimport", cell) == set(SETS)
+    assert changed("truncation.py", "\nimport", "\nx = 1\nimport", cell) == set(SETS)
 
 
 @pytest.mark.parametrize("file", ["figures/plotting.py", "coursework/grading/sandbox.py", "hessian_free.py"])
