@@ -1,4 +1,4 @@
-"""A course on disk: its folders, and what is done with all problem sets at once: release, grade, feedback, grades."""
+"""A course on disk: its folders, and what is done with all problem sets at once: release, grade."""
 
 import os
 import re
@@ -142,43 +142,6 @@ def grade(
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
     nbgrader, fine = nbgrader_api.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
     return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
-
-
-def feedback(root: Path, assignments: list[str] | None = None) -> list[Submission]:
-    """Write a page of feedback for every graded submission, in course/feedback.
-
-    Args:
-        root: the course.
-        assignments: their names; None for all.
-
-    Returns:
-        Every submission, with a note where there is no feedback.
-    """
-    nbgrader, results = nbgrader_api.start(root), []
-    for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
-        if one.note or not autograded(root, one).exists():
-            results.append(one._replace(note=one.note or "not graded yet"))
-            continue
-        answer = nbgrader.generate_feedback(one.assignment, one.student)
-        results.append(one._replace(note=nbgrader_api.cause(answer)))
-    return results
-
-
-def grades(root: Path) -> Path:
-    """Export the gradebook to course/grades.csv.
-
-    Args:
-        root: the course.
-
-    Returns:
-        The file.
-    """
-    from nbgrader.plugins import CsvExportPlugin
-
-    path = root / "course" / "grades.csv"
-    with nbgrader_api.start(root).gradebook as gradebook:
-        CsvExportPlugin(to=str(path)).export(gradebook)
-    return path
 
 
 def _restored(root, one):

@@ -29,7 +29,7 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput
 
-    from rnnlib.coursework.grading.preprocessors import Judge, Restore, SaveGrades
+    from rnnlib.coursework.grading.preprocessors import Judge, Page, Restore, SaveGrades
 
     c, root = Config(), Path(root).resolve()
     c.CourseDirectory.root = str(root)
@@ -45,6 +45,7 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
     c.Autograde.sanitize_preprocessors = [Restore]
     c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveGrades, AssignLatePenalties, CheckCellMetadata]
+    c.GenerateFeedback.exporter_class = Page
     c.Restore.release = str(root / RELEASE)
     c.Judge.records = c.SaveGrades.records = str(root / "course" / "records")
     c.Judge.sandboxed = sandboxed

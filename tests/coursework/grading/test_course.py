@@ -1,11 +1,13 @@
 """A course from release to grades: nobody gains a point not earned, nobody loses one that another's code could take."""
 
+import csv
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.coursework.grading import course, grader, nbgrader_api, records, remarks, seed
+from rnnlib.coursework.grading import course, export, grader, nbgrader_api, pages, platforms, records, remarks, seed
 from rnnlib.coursework.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.coursework.grading.attacks import ALL, submissions
@@ -68,7 +70,7 @@ def graded(environment):
     link.parent.mkdir(parents=True)
     link.symlink_to(root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb")
     results = {one.student: one for one in course.grade(root, limits=LIMITS)}
-    course.feedback(root)
+    pages.feedback(root)
     return root, everybody, results
 
 
@@ -196,18 +198,28 @@ def test_a_locked_gradebook_says_what_to_do(tmp_path, monkeypatch):
         course.grade(tmp_path)
 
 
-def test_an_archive_from_moodle_is_sorted_by_student(tmp_path):
-    archive = tmp_path / "course" / "downloaded" / NAME / "archive"
-    archive.mkdir(parents=True)
-    with zipfile.ZipFile(archive / "all.zip", "w") as file:
-        for folder in ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_"):
-            file.writestr(f"{folder}/{NAME}.ipynb", folder)
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    subprocess.run(
-        [sys.executable, "-m", "nbgrader", "zip_collect", NAME], cwd=tmp_path, check=True, capture_output=True
-    )
-    sorted_ = {path.parts[-3]: path.read_text().split("_")[0] for path in tmp_path.glob("course/submitted/*/*/*.ipynb")}
-    assert sorted_ == {"Ada Lovelace": "Ada Lovelace", "Zoë de Wit-Ng": "Zoë de Wit-Ng"}
+def test_nbgrader_s_own_collecting_reads_the_names_of_moodle():
+    folders = ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_")
+    found = [re.fullmatch(nbgrader_api.MOODLE, f"downloaded/{folder}/{NAME}.ipynb") for folder in folders]
+    assert [one["student_id"] for one in found] == ["Ada Lovelace", "Zoë de Wit-Ng"]
+    assert {one["file_id"] for one in found} == {f"{NAME}.ipynb"}
+
+
+@pytest.mark.sandbox
+def test_feedback_is_made_again_only_where_something_on_it_has_changed(graded, monkeypatch):
+    root, everybody, _ = graded
+    pages.feedback(root)
+    made, make = [], pages._make
+    monkeypatch.setattr(pages, "_make", lambda root, one: made.append(one.student) or make(root, one))
+    assert len(pages.feedback(root)) >= len(everybody)
+    assert made == []
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        gradebook.find_comment("row-answer", NAME, NAME, "scripts").manual_comment = "Which row?"
+        gradebook.db.commit()
+    pages.page(root, course.Submission("half", NAME, root)).unlink()
+    assert not [one.note for one in pages.feedback(root) if one.student in ("scripts", "half")]
+    assert sorted(made) == ["half", "scripts"]
+    assert "Which row?" in page(root, "scripts")
 
 
 @pytest.mark.sandbox
@@ -293,12 +305,15 @@ def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_wa
     assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 6)"
 
 
-def by_hand(root, cell, student, score=None):
-    """A reader's score and whether they are asked; with a score, as formgrader would store it."""
+def by_hand(root, cell, student, score=None, *, waits=False):
+    """A reader's score and whether they are asked; with a score, as formgrader would store it; or as if nobody had read it."""
     with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
         grade = gradebook.find_grade(cell, NAME, NAME, student)
         if score is not None:
             grade.manual_score, grade.needs_manual_grade = score, False
+            gradebook.db.commit()
+        if waits:
+            grade.manual_score, grade.needs_manual_grade = None, True
             gradebook.db.commit()
         return grade.manual_score, grade.needs_manual_grade
 
@@ -314,11 +329,38 @@ def test_half_written_files_are_made_anew(graded):
 
 
 @pytest.mark.sandbox
-def test_grades_are_exported(graded):
+def test_grades_are_exported_and_what_is_not_final_is_no_zero(graded):
     root, everybody, _ = graded
-    lines = course.grades(root).read_text().splitlines()
-    assert any(line.startswith(f"{NAME},") and ",perfect," in line and line.endswith(f",{ALL},20.0") for line in lines)
-    assert len(lines) > len(everybody)
+    (root / platforms.PARTICIPANTS).write_text(json.dumps({NAME: {"perfect": "=Ada, the ’first’", "scripts": "Bob"}}))
+    by_hand(root, "row-answer", "untouched", 0.0)
+    long, wide, moodle = [list(csv.reader(path.open(encoding="utf-8"))) for path in export.grades(root)]
+    (root / platforms.PARTICIPANTS).unlink()
+    found = {student: (name, status, points) for _, student, name, status, points, _ in long[1:]}
+    assert long[1][0] == NAME
+    assert found["perfect"] == ("'=Ada, the ’first’", "graded", f"{ALL:g}")
+    assert found["untouched"] == ("", "graded", "0")
+    assert found["edited-tests"][1:] == ("graded", "0")
+    assert found["scripts"][0] == "Bob"
+    assert found["broken"][1].startswith(f"not graded: {NAME}.ipynb is no notebook")
+    assert found["linked"][1:] == ("not graded: it holds a link", "")
+    assert wide[:2] == [["Student", "ID", "Section", NAME], ["Points Possible", "", "", "20"]]
+    final = {row[1]: row[3] for row in wide[2:]}
+    assert (final["perfect"], final["untouched"], final["broken"]) == (f"{ALL:g}", "0", "")
+    assert moodle[0][0] == "Identifier"
+    assert moodle[1] == ["Participant perfect", "'=Ada, the ’first’", f"{ALL:g}", "20", "-"]
+    assert len(found) >= len(everybody)
+
+
+@pytest.mark.sandbox
+def test_an_unread_explanation_and_a_newer_submission_are_told(graded):
+    root, _, _ = graded
+    by_hand(root, "row-answer", "scripts", waits=True)
+    path = root / "course" / "submitted" / "half" / NAME / f"{NAME}.ipynb"
+    os.utime(path, (time.time() + 9, time.time() + 9))
+    found = {one.student: one.status for one in export.rows(root)}
+    os.utime(path, (time.time() - 999, time.time() - 999))
+    assert found["scripts"] == "explanation unread"
+    assert found["half"] == "handed in again and not graded: run `make grade`"
 
 
 @pytest.mark.sandbox
