@@ -19,7 +19,7 @@ from rnnlib.coursework.grading.box import require_hidden, require_sandbox
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
-STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
+STUDENT = re.compile(r"\w[\w\u0300-\u036f .,'’@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
 
 
 class Submission(NamedTuple):

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from rnnlib.coursework.grading import course, nbgrader_api
 
 
@@ -16,15 +18,17 @@ def remarks(root: Path, graded: Collection[course.Submission]) -> Iterator[str]:
         graded: what `grade` returned.
 
     Yields:
-        A line for each: who has no grade, whose cells or answers were stopped, whose new results a score given by hand hides, which
-        explanations wait for a reader.
+        A line for each: who has no grade, whose cells or answers were stopped, who edited locked cells, whose new results a score
+        given by hand hides, which explanations wait for a reader.
     """
-    fine, stopped, hidden, waiting = [one for one in graded if not one.note], [], [], []
+    fine, stopped, edited, hidden, waiting = [one for one in graded if not one.note], [], [], [], []
     with nbgrader_api.start(root).gradebook as gradebook:
         for one in fine:
             shown = json.dumps(json.loads(course.record_of(root, one).read_text("utf-8"))["outputs"])
             count = shown.count("This cell was left out.") + shown.count("It was stopped after")
             stopped += [f"{one.student} {one.assignment}"] if count else []
+            cells = nbformat.read(course.autograded(root, one), as_version=4).metadata.get("edited")
+            edited += [f"{one.student} {one.assignment} ({', '.join(cells)})"] if cells else []
             for grade in asked(gradebook.find_submission(one.assignment, one.student)):
                 if grade.auto_score is None:
                     waiting.append(one.assignment)
@@ -36,6 +40,7 @@ def remarks(root: Path, graded: Collection[course.Submission]) -> Iterator[str]:
     for what, names in (
         ("no grade", missing),
         ("something was stopped", stopped),
+        ("locked cells were edited, and taken from the release", edited),
         ("a score given by hand hides a new result", hidden),
     ):
         if names:
