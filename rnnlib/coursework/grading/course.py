@@ -19,7 +19,9 @@ from rnnlib.coursework.grading.box import require_hidden, require_sandbox
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
-STUDENT = re.compile(r"\w[\w\u0300-\u036f .,'’@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
+STUDENT = re.compile(
+    r"\w[\w\u0300-\u036f .,'’@+-]*"
+)  # what nbgrader takes for one name, and a spreadsheet for no formula
 
 
 class Submission(NamedTuple):
@@ -78,7 +80,7 @@ def submissions(root: Path, assignments: list[str] | None = None) -> Iterator[Su
 def _in_the_way(root, folder):
     """Why a submission can't be graded as it lies there."""
     if not STUDENT.fullmatch(folder.parent.name):
-        return "a student's folder is named with letters, digits, spaces and . _ - + ' @, a letter or digit first: rename it"
+        return "a student's folder is named with letters, digits, spaces and . , _ - + ' ’ @, a letter or digit first: rename it"
     if not (root / RELEASE / folder.name).is_dir():
         return f"no set of this name is in {RELEASE}: rename the folder, or run `make release`"
     if any(path.is_symlink() for path in (folder.parent, folder, *folder.rglob("*"))):

@@ -146,14 +146,17 @@ def test_who_was_stopped_while_others_were_busy_is_run_once_more_alone(tmp_path,
 def test_what_lies_in_the_wrong_place_is_told(tmp_path):
     (tmp_path / course.RELEASE / NAME).mkdir(parents=True)
     hand_in(tmp_path, "ada", "{}")
-    hand_in(tmp_path, "Doe, Jane", "{}")
+    hand_in(tmp_path, "Doe; Jane", "{}")
+    for name in ("Doe, Jane", "Conor O’Neill", "Zoe\u0308"):
+        hand_in(tmp_path, name, "{}")
     hand_in(tmp_path, "=1+1", "{}")
     hand_in(tmp_path, "linked", "{}")
     (tmp_path / "course/submitted/linked" / NAME / "data.txt").symlink_to("/etc/hostname")
     (tmp_path / "course/submitted/ada/PS2_backward").mkdir()
     notes = {(one.student, one.assignment): one.note for one in course.submissions(tmp_path)}
     assert notes["ada", NAME] == ""
-    assert "rename it" in notes["Doe, Jane", NAME]
+    assert "rename it" in notes["Doe; Jane", NAME]
+    assert {notes[name, NAME] for name in ("Doe, Jane", "Conor O’Neill", "Zoe\u0308")} == {""}
     assert "rename it" in notes["=1+1", NAME]
     assert notes["linked", NAME] == "it holds a link"
     assert "no set of this name" in notes["ada", "PS2_backward"]
@@ -217,7 +220,7 @@ def test_feedback_is_made_again_only_where_something_on_it_has_changed(graded, m
         gradebook.find_comment("row-answer", NAME, NAME, "scripts").manual_comment = "Which row?"
         gradebook.db.commit()
     pages.page(root, course.Submission("half", NAME, root)).unlink()
-    assert not [one.note for one in pages.feedback(root) if one.student in ("scripts", "half")]
+    assert not any(one.note for one in pages.feedback(root) if one.student in ("scripts", "half"))
     assert sorted(made) == ["half", "scripts"]
     assert "Which row?" in page(root, "scripts")
 
