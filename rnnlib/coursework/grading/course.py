@@ -1,6 +1,5 @@
 """A course on disk: its folders, and what is done with all problem sets at once: release, grade."""
 
-import os
 import re
 import warnings
 from collections.abc import Collection, Iterator
@@ -14,7 +13,7 @@ import nbformat
 from tqdm.auto import tqdm
 
 from rnnlib.coursework import handout
-from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission
+from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission, watch
 from rnnlib.coursework.grading.box import require_hidden, require_sandbox
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
@@ -138,7 +137,7 @@ def grade(
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
         )
-    with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
+    with executor or ThreadPoolExecutor(watch.cores()) as pool:
         submit = partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)
         failed = dict(_run(root, jobs, submit))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]

@@ -1,7 +1,6 @@
 """A page of feedback for each student: made by nbgrader, on all cores, and again only where something on it has changed."""
 
 import hashlib
-import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -11,7 +10,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from rnnlib.coursework.grading import course, nbgrader_api
+from rnnlib.coursework.grading import course, nbgrader_api, watch
 
 FEW = 60  # pages a process, some ten seconds: with fewer it takes longer to start one
 
@@ -51,7 +50,7 @@ def page(root: Path, one: course.Submission) -> Path:
 
 def _made(root, pages):
     """Make pages, here or in several processes; each with what went wrong."""
-    jobs = min(os.cpu_count() or 1, len(pages) // FEW)
+    jobs = min(watch.cores(), len(pages) // FEW)
     if jobs < 2:
         yield from ((one, _make(root, one)) for one in tqdm(pages, desc="feedback") if pages)
         return

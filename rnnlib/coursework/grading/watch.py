@@ -47,6 +47,11 @@ def worked(processes: list[psutil.Process]) -> float:
     return total
 
 
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def on_a_core() -> Iterator[int | None]:
     """Keep what is started within to one core, the one with the fewest workers.
@@ -57,9 +62,9 @@ def on_a_core() -> Iterator[int | None]:
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return
-    cores = os.sched_getaffinity(0)  # of this thread, and so of what it starts
+    allowed = os.sched_getaffinity(0)  # of this thread, and so of what it starts
     with _lock:
-        core = min(sorted(cores, key=lambda one: (one + os.getpid()) % len(cores)), key=_taken.__getitem__)
+        core = min(sorted(allowed, key=lambda one: (one + os.getpid()) % len(allowed)), key=_taken.__getitem__)
         _taken[core] += 1
     try:
         os.sched_setaffinity(0, {core})
@@ -68,7 +73,7 @@ def on_a_core() -> Iterator[int | None]:
         leave(core)
         raise
     finally:
-        os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, allowed)
 
 
 def leave(core: int | None) -> None:
