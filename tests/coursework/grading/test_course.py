@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -223,6 +223,14 @@ def test_feedback_is_made_again_only_where_something_on_it_has_changed(graded, m
     assert not any(one.note for one in pages.feedback(root) if one.student in ("scripts", "half"))
     assert sorted(made) == ["half", "scripts"]
     assert "Which row?" in page(root, "scripts")
+
+
+def test_many_pages_are_shared_out_and_each_keeps_its_note(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "ProcessPoolExecutor", lambda jobs, context: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(pages, "_make", lambda root, one: f"note on {one.student}")
+    monkeypatch.setattr(pages.watch, "cores", lambda: 3)
+    everybody = [course.Submission(str(i), NAME, tmp_path) for i in range(2 * pages.FEW)]
+    assert list(pages._made(tmp_path, everybody)) == [(one, f"note on {one.student}") for one in everybody]
 
 
 @pytest.mark.sandbox

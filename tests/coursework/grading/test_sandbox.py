@@ -148,6 +148,25 @@ def test_the_kernel_refuses_what_would_outlive_the_box_or_be_counted_by_nobody()
     ]
 
 
+HONEST = """
+import asyncio, mmap, multiprocessing, subprocess, sys, tempfile
+import jax.numpy as jnp
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.map(abs, [-1, -2]))
+print(jnp.arange(4.0) @ jnp.ones(4), subprocess.run([sys.executable, "-c", "print(3)"], capture_output=True).stdout)
+await asyncio.sleep(0)
+with tempfile.TemporaryFile() as file:
+    file.truncate(4096)
+    print(len(mmap.mmap(file.fileno(), 4096)))
+"""
+
+
+@pytest.mark.sandbox
+def test_what_honest_code_does_is_not_refused():
+    with Worker() as worker:
+        assert text(worker.run(HONEST)) == "[1, 2]\n6.0 b'3\\n'\n4096\n"
+
+
 def judged(program, number, arguments=(), audited=0xC000003E):
     """What the kernel's machine answers to a call: the filter, step by step."""
     data = struct.pack("<iIQ6Q", number, audited, 0, *[*arguments, *[0] * 6][:6])
