@@ -60,7 +60,7 @@ def test_what_takes_too_much_is_stopped(boxed, source, why):
             assert "MemoryError" in text(worker.run(source)), "the kernel's limit came first"
         except WorkerLostError as lost:
             assert why in str(lost)  # noqa: PT017  (either end is fine)
-        assert time.perf_counter() - start < limits.cell + 5
+        assert time.perf_counter() - start < 60, "long before a loop would end"
 
 
 def test_a_worker_that_does_not_start_is_nobodys_zero(boxed, monkeypatch):
@@ -81,7 +81,7 @@ def test_the_reference_earns_everything_here(boxed):
 
 @pytest.mark.parametrize(
     ("worked", "passed", "stopped", "starved"),
-    [(0.4, 1.0, False, False), (0.6, 1.0, True, False), (0.49, 1.6, True, False), (0.1, 1.6, True, True)],
+    [(0.4, 0.1, False, False), (0.6, 0.1, True, False), (0.49, 9.0, True, False), (0.1, 9.0, True, True)],
 )
 def test_a_limit_is_on_work_and_who_only_waited_was_starved(worked, passed, stopped, starved):
     worker = Worker()
