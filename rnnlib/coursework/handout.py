@@ -43,7 +43,7 @@ def handout(source: Any) -> Any:
             cell.metadata["deletable"] = False
             if not info.get("solution"):
                 cell.metadata["editable"] = False
-            info.update(cell_type=cell.cell_type, checksum=_checksum(cell, info))
+            info.update(cell_type=cell.cell_type, checksum=checksum(cell, info))
     return notebook
 
 
@@ -73,8 +73,16 @@ def _without_solution(cell):
     return SOLUTION.sub(lambda found: re.sub("^", found[1], stub, flags=re.M), cell.source)
 
 
-def _checksum(cell, info):
-    """What nbgrader compares to see that a locked cell is as released, and that an answer is not."""
+def checksum(cell: Any, info: dict[str, Any]) -> str:
+    """Digest what nbgrader compares to see that a locked cell is as released, and that an answer is not.
+
+    Args:
+        cell: of a notebook.
+        info: what its metadata say to nbgrader.
+
+    Returns:
+        The digest.
+    """
     graded, solution = info.get("grade", False), info.get("solution", False)
     locked = not solution and (graded or info.get("locked", False))
     parts = [cell.source, cell.cell_type, graded, solution, locked, info["grade_id"]]

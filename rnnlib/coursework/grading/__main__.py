@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from rnnlib.coursework.grading import course, platforms, records, remarks, seed
+from rnnlib.coursework.grading import box, course, export, pages, platforms, records, remarks, seed
 
 
 def main() -> None:
@@ -90,6 +90,8 @@ def _return(root, asked):
 def _grade(root, asked):
     if asked.without_sandbox:
         yield "WARNING: without a sandbox, a submission can read and change whatever you can: your files and the gradebook."
+    else:
+        yield box.counted_by()
     with records.alone(root), _executor(asked.dask, asked.jobs) as executor:
         graded = course.grade(
             root, asked.assignments or None, again=asked.again, executor=executor, sandboxed=not asked.without_sandbox
@@ -99,11 +101,13 @@ def _grade(root, asked):
 
 
 def _feedback(root, asked):
-    yield from _report(course.feedback(root, asked.assignments or None), "feedback for")
+    yield from _report(pages.feedback(root, asked.assignments or None), "feedback for")
 
 
 def _grades(root, asked):
-    yield f"The grades lie at {course.grades(root).relative_to(root)}."
+    waiting = [one for one in export.rows(root) if one.status not in (export.GRADED, "nothing handed in")]
+    yield from (f"NOT final: {one.student} {one.assignment}: {one.status}" for one in waiting)
+    yield f"The grades lie in {', '.join(str(path.relative_to(root)) for path in export.grades(root))}."
 
 
 def _executor(address, jobs):

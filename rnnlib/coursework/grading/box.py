@@ -7,11 +7,22 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from rnnlib.coursework.grading import cgroup, seccomp
+
 MIB = 2**20
 SHARED = 64  # MiB of /dev/shm
+# What every worker imports sooner or later
+IMPORTED = """
+import matplotlib.pyplot, matplotlib_inline.backend_inline, rnnlib.figures, rnnlib.coursework.questions
+from rnnlib.coursework.grading import worker
+worker._shell()
+"""
 
 
 @cache
@@ -24,9 +35,11 @@ def require_sandbox() -> None:
     what_then = "Or grade without it, for code that you trust as your own: --without-sandbox."
     if shutil.which("bwrap") is None:
         raise RuntimeError(f"grading: bubblewrap (bwrap) is not installed. Try apt install bubblewrap. {what_then}")
-    tried = subprocess.run(
-        [*_BOX, *_no_namespaces(), *_mounts(1), sys.executable, "-c", ""], capture_output=True, text=True, check=False
-    )
+    with kernel_filter() as calls:
+        box = [*_BOX, *_no_namespaces(), *_refused(calls), *_mounts(1)]
+        tried = subprocess.run(
+            [*box, sys.executable, "-c", ""], capture_output=True, text=True, check=False, pass_fds=calls
+        )
     if tried.returncode:
         raise RuntimeError(f"grading: bubblewrap does not work here: {tried.stderr.strip()[:300]}. {what_then}")
 
@@ -50,12 +63,49 @@ def _no_namespaces():
     return ["--disable-userns"] if "--disable-userns" in said.stdout + said.stderr else []
 
 
-def command(limits, folder: str, sandboxed: bool) -> list[str]:
+@cache
+def _made_ahead():
+    """Compile beside their sources what all workers import, and list the fonts, which each would do anew in its box: seconds.
+
+    Outside the box, but it is the course's own code that runs. The folder holds matplotlib's list; it is gone when this process ends.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="ahead-", ignore_cleanup_errors=True)
+    subprocess.run(
+        [sys.executable, "-c", IMPORTED],
+        env=environment(folder.name),
+        cwd=folder.name,
+        capture_output=True,
+        check=False,
+    )
+    return folder
+
+
+@contextmanager
+def kernel_filter() -> Iterator[tuple[int, ...]]:
+    """Open the filter of `seccomp` for bubblewrap to read: its descriptor, or none where this machine's calls are not known."""
+    steps = seccomp.program()
+    if not steps:
+        yield ()
+        return
+    read, write = os.pipe()
+    try:
+        os.write(write, steps)
+        os.close(write)
+        yield (read,)
+    finally:
+        os.close(read)
+
+
+def _refused(calls):
+    return [part for fd in calls for part in ("--seccomp", str(fd))]
+
+
+def command(limits, calls: tuple[int, ...], sandboxed: bool) -> list[str]:
     """Give the command line that starts a worker.
 
     Args:
         limits: see `sandbox.Limits`.
-        folder: for its files, where there is no sandbox.
+        calls: what `kernel_filter` opened.
         sandboxed: whether bubblewrap is around it.
 
     Returns:
@@ -72,33 +122,79 @@ def command(limits, folder: str, sandboxed: bool) -> list[str]:
     worker = [sys.executable, "-m", "rnnlib.coursework.grading.worker", json.dumps(kernel)]
     if not sandboxed:
         return worker
-    settings = [part for item in environment("/tmp", True).items() for part in ("--setenv", *item)]
-    return [*_BOX, *_no_namespaces(), *settings, *_mounts(limits.files), *worker]
+    settings = [part for item in environment("/tmp").items() for part in ("--setenv", *item)]
+    # the watcher has the words and comes first; the group holds files in memory too
+    group = cgroup.scope(limits.memory + limits.files + SHARED, 16 * limits.processes) if cgroup.available() else []
+    return [*group, *_BOX, *_no_namespaces(), *_refused(calls), *settings, *_mounts(limits.files), *worker]
+
+
+def counted_by() -> str:
+    """Say in a line how memory is kept within its limit here."""
+    if cgroup.available():
+        return "memory: a control group for each submission, made by systemd"
+    return "memory: watched twenty times a second (systemd gives no control group here; see the guide for what is not seen)"
+
+
+def require_hidden(*places: Path) -> None:
+    """Raise if a sandbox would show one of these, or a home.
+
+    Args:
+        places: the course, the seed.
+
+    Raises:
+        RuntimeError: one lies in what every submission sees; the message says where, and what to try.
+    """
+    shown = [Path(path).resolve() for path in (*_seen(), "/lib", "/lib64", "/bin")]
+    for place in (*places, *_homes()):
+        for path in shown:
+            if place.resolve().is_relative_to(path):
+                raise RuntimeError(
+                    f"grading: submissions would see {place}, as it lies in {path}, where Python or rnnlib is, which must be "
+                    "seen. The course, the seed and every home must lie elsewhere. Move it, or set Python up in another folder."
+                )
+
+
+def _homes():
+    """This user's home, and those of all people of this machine."""
+    with suppress(ImportError):  # not a Unix
+        import pwd
+
+        yield from (Path(one.pw_dir) for one in pwd.getpwall() if one.pw_uid in (0, *range(1000, 60_000)))
+    yield Path.home()
+
+
+def _seen():
+    """Folders that are seen inside: of Python, its packages and rnnlib."""
+    seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
+    return seen | {str(Path(__file__).parents[2])}
 
 
 def _mounts(files):
     """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
-    seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
-    seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    seen |= {str(Path(__file__).parents[2])}
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
-    for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
+    for path in sorted(_seen()):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():
             mounts += ["--symlink", os.readlink(path), path]
         elif Path(path).exists():
             mounts += ["--ro-bind", path, path]
+    for path in Path(_made_ahead().name, "matplotlib").glob("fontlist-*.json"):
+        mounts += ["--ro-bind", str(path), f"/tmp/matplotlib/{path.name}"]
     mounts += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    mounts += ["--dev", "/dev", "--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
+    mounts += ["--dev", "/dev", "--ro-bind", "/dev/null", "/dev/zero"]  # a map of zero is memory that nobody counts
+    mounts += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
     return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def environment(folder: str, sandboxed: bool) -> dict[str, str]:
+def environment(folder: str) -> dict[str, str]:
     """Give all environment variables of a worker."""
-    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return paths | {
+    return {
         "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(
+            Path(__file__).parents[3]
+        ),  # this rnnlib, whichever is installed; in the box, of that folder, no more
         "HOME": folder,
         "TMPDIR": folder,
         "MPLCONFIGDIR": f"{folder}/matplotlib",

@@ -1,6 +1,5 @@
-"""A course on disk: its folders, and what is done with all problem sets at once: release, grade, feedback, grades."""
+"""A course on disk: its folders, and what is done with all problem sets at once: release, grade."""
 
-import os
 import re
 import warnings
 from collections.abc import Collection, Iterator
@@ -14,12 +13,14 @@ import nbformat
 from tqdm.auto import tqdm
 
 from rnnlib.coursework import handout
-from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission
-from rnnlib.coursework.grading.box import require_sandbox
+from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission, watch
+from rnnlib.coursework.grading.box import require_hidden, require_sandbox
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
-STUDENT = re.compile(r"\w[\w .'@+-]*")  # what nbgrader takes for one name, and a spreadsheet for no formula
+STUDENT = re.compile(
+    r"\w[\w\u0300-\u036f .,'’@+-]*"
+)  # what nbgrader takes for one name, and a spreadsheet for no formula
 
 
 class Submission(NamedTuple):
@@ -78,7 +79,7 @@ def submissions(root: Path, assignments: list[str] | None = None) -> Iterator[Su
 def _in_the_way(root, folder):
     """Why a submission can't be graded as it lies there."""
     if not STUDENT.fullmatch(folder.parent.name):
-        return "a student's folder is named with letters, digits, spaces and . _ - + ' @, a letter or digit first: rename it"
+        return "a student's folder is named with letters, digits, spaces and . , _ - + ' ’ @, a letter or digit first: rename it"
     if not (root / RELEASE / folder.name).is_dir():
         return f"no set of this name is in {RELEASE}: rename the folder, or run `make release`"
     if any(path.is_symlink() for path in (folder.parent, folder, *folder.rglob("*"))):
@@ -111,12 +112,13 @@ def grade(
         Every submission, with a note where it could not be graded.
 
     Raises:
-        RuntimeError: a name is nobody's; there is no seed, no sandbox, or no gradebook that knows these assignments and can be
-            read; or the reference answer, graded first, does not earn everything here.
+        RuntimeError: a name is nobody's; there is no seed, no sandbox, or one that would show the course; no gradebook that knows
+            these assignments and can be read; or the reference answer, graded first, does not earn everything here.
     """
     secret, jobs, results = seed.secret(), {}, []
     if sandboxed:
         require_sandbox()
+        require_hidden(root, seed.where())
     found = list(submissions(root, assignments))
     _require_known("set", assignments or (), {one.assignment for one in submissions(root)})
     _require_known("student", set(again) - {"all"}, {one.student for one in found})
@@ -135,49 +137,12 @@ def grade(
         raise RuntimeError(
             f"grade: the gradebook does not know {', '.join(sorted(unknown))}. Run `make release` first."
         )
-    with executor or ThreadPoolExecutor(os.cpu_count()) as pool:
+    with executor or ThreadPoolExecutor(watch.cores()) as pool:
         submit = partial(pool.submit, grader.grade, limits=limits, sandboxed=sandboxed)
         failed = dict(_run(root, jobs, submit))
     results += [one._replace(note=f"grading failed: {error!r}") for one, error in failed.items()]
     nbgrader, fine = nbgrader_api.start(root, sandboxed=sandboxed), [one for one in jobs if one not in failed]
     return results + [_booked(nbgrader, root, one, jobs[one].key) for one in tqdm(fine, desc="gradebook")]
-
-
-def feedback(root: Path, assignments: list[str] | None = None) -> list[Submission]:
-    """Write a page of feedback for every graded submission, in course/feedback.
-
-    Args:
-        root: the course.
-        assignments: their names; None for all.
-
-    Returns:
-        Every submission, with a note where there is no feedback.
-    """
-    nbgrader, results = nbgrader_api.start(root), []
-    for one in tqdm(list(submissions(root, assignments)), desc="feedback"):
-        if one.note or not autograded(root, one).exists():
-            results.append(one._replace(note=one.note or "not graded yet"))
-            continue
-        answer = nbgrader.generate_feedback(one.assignment, one.student)
-        results.append(one._replace(note=nbgrader_api.cause(answer)))
-    return results
-
-
-def grades(root: Path) -> Path:
-    """Export the gradebook to course/grades.csv.
-
-    Args:
-        root: the course.
-
-    Returns:
-        The file.
-    """
-    from nbgrader.plugins import CsvExportPlugin
-
-    path = root / "course" / "grades.csv"
-    with nbgrader_api.start(root).gradebook as gradebook:
-        CsvExportPlugin(to=str(path)).export(gradebook)
-    return path
 
 
 def _restored(root, one):
@@ -197,13 +162,25 @@ def _run(root, jobs, submit):
     """Run what no earlier run has, store each as it comes, and list those that failed through no fault of theirs."""
     new = {one: job for one, job in jobs.items() if records.load(record_of(root, one), job.key) is None}
     if new:
-        grader.require_fair(submit(grader.REFERENCE).result())
-    futures = {submit(job): one for one, job in new.items()}
+        grader.require_fair(submit(grader.REFERENCE).result().outputs)
+    futures, starved = {submit(job): one for one, job in new.items()}, []
+
+    def stored(one, future):
+        records.save(record_of(root, one), new[one].key, future.result().outputs)
+
     try:
         for future in tqdm(as_completed(futures), total=len(futures), desc="submissions"):
             one = futures[future]
             try:
-                records.save(record_of(root, one), new[one].key, future.result())
+                if future.result().starved and len(futures) > 1:
+                    starved.append(one)
+                else:
+                    stored(one, future)
+            except Exception as error:
+                yield one, error
+        for one in tqdm(starved, desc="once more, alone") if starved else ():
+            try:
+                stored(one, submit(new[one]))
             except Exception as error:
                 yield one, error
     finally:

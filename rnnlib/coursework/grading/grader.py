@@ -3,12 +3,10 @@
 import ast
 import hashlib
 import json
-import time
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnlib.coursework.answers import Answer
+from rnnlib.coursework.grading.editions import edition
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, MIB, Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 from rnnlib.coursework.verdicts import Verdict
@@ -22,6 +20,15 @@ class Step(NamedTuple):
     name: str = ""  # of the function that answers
 
 
+class Grading(NamedTuple):
+    """What became of a submission."""
+
+    outputs: list[
+        list[dict[str, Any]]
+    ]  # of each step, as a notebook stores them; a Question's are the verdict and the points
+    starved: bool = False  # something was stopped for its time that had too little of a core: worth another try, alone
+
+
 class Job(NamedTuple):
     """All there is to know for grading a submission; plain texts, so that another machine can do it."""
 
@@ -30,25 +37,18 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The same for the same cells, the same seed and the same Questions."""
-        return hashlib.sha256(repr((self, _edition())).encode()).hexdigest()
-
-
-@cache
-def _edition():
-    """The programs of rnnlib, on which every verdict depends: comments, and how things are drawn, change none."""
-    digest, package = hashlib.sha256(), Path(__file__).parents[2]
-    for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package).parts[0] != "figures":
-            digest.update(ast.dump(ast.parse(path.read_bytes())).encode())
-    return digest.hexdigest()
+        """The same for the same cells, the same seed, and the same programs of the Questions."""
+        programs = edition(
+            tuple(step.question for step in self.steps if step.question), tuple(s.source for s in self.steps)
+        )
+        return hashlib.sha256(repr((self, programs)).encode()).hexdigest()
 
 
 def require_fair(outputs: list[list[dict[str, Any]]]) -> None:
     """Raise unless the reference answer, graded as `REFERENCE`, has earned everything.
 
     Args:
-        outputs: of `grade(REFERENCE, ...)`.
+        outputs: those of `grade(REFERENCE, ...)`.
 
     Raises:
         RuntimeError: it has not, so that nobody else would get what they have earned; the message holds the verdict.
@@ -88,7 +88,7 @@ def job(notebook: Any, secret: str) -> Job:
     return Job(steps, hashlib.sha256(repr((secret, cells)).encode()).hexdigest())
 
 
-def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> list[list[dict[str, Any]]]:
+def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> Grading:
     """Run the cells and ask the Questions. A cell or an answer that ends the process is left out when the rest is run again.
 
     Args:
@@ -97,17 +97,16 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
         sandboxed: see `sandbox.Worker`.
 
     Returns:
-        For each step its outputs, as a notebook stores them; those of a Question are the verdict and the points.
+        The `Grading`.
     """
-    done, lost, until, room = {}, set(), time.monotonic() + limits.total, limits.output * MIB
+    done, lost, spent, starved, room = {}, set(), 0.0, False, limits.output * MIB
     while any(step.question and i not in done for i, step in enumerate(job.steps)):
         with Worker(limits, sandboxed=sandboxed) as worker:
             for i, step in enumerate(job.steps):
                 if i in lost or (step.question and i in done):
                     continue
-                over = (
-                    f"All its cells and answers took more than {limits.total:g} s." if time.monotonic() > until else ""
-                )
+                late = spent + worker.spent > limits.total
+                over = f"All its cells and answers took more than {limits.total:g} s." if late else ""
                 done[i], why = _judged(worker, step, job.seed, over) if step.question else _ran(worker, step, over)
                 room -= len(json.dumps(done[i]))
                 if room < 0 and not step.question:
@@ -115,7 +114,8 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
                 if why and not over:
                     lost.add(i)
                     break
-    return [done.get(i, []) for i in range(len(job.steps))]
+        spent, starved = spent + worker.spent, starved or worker.starved
+    return Grading([done.get(i, []) for i in range(len(job.steps))], starved)
 
 
 def _step(cell):

@@ -27,9 +27,9 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
         nbgrader's configuration, also for its own commands and for formgrader.
     """
     from nbgrader.coursedir import CourseDirectory
-    from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
+    from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput
 
-    from rnnlib.coursework.grading.preprocessors import Judge, Restore
+    from rnnlib.coursework.grading.preprocessors import Judge, Page, Restore, SaveGrades
 
     c, root = Config(), Path(root).resolve()
     c.CourseDirectory.root = str(root)
@@ -44,9 +44,10 @@ def config(root: Path, *, sandboxed: bool = True) -> Config:
     c.FileNameCollectorPlugin.named_regexp = MOODLE
     c.CourseDirectory.db_url = f"sqlite:///{root / 'course' / 'gradebook.db'}"
     c.Autograde.sanitize_preprocessors = [Restore]
-    c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+    c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveGrades, AssignLatePenalties, CheckCellMetadata]
+    c.GenerateFeedback.exporter_class = Page
     c.Restore.release = str(root / RELEASE)
-    c.Judge.records = str(root / "course" / "records")
+    c.Judge.records = c.SaveGrades.records = str(root / "course" / "records")
     c.Judge.sandboxed = sandboxed
     return c
 

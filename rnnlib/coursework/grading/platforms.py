@@ -72,7 +72,9 @@ def collect(root: Path, assignment: str) -> list[Collected]:
             results.append(_taken(root, assignment, student, files[student]))
         except Exception as error:  # whatever one has handed in, the others are collected
             results.append(Collected(student, f"can't be taken: {type(error).__name__}: {error}", False))
-    _write(root / PARTICIPANTS, json.dumps(_known(root) | {assignment: people}, indent=1, sort_keys=True).encode())
+    _write(
+        root / PARTICIPANTS, json.dumps(participants(root) | {assignment: people}, indent=1, sort_keys=True).encode()
+    )
     return results
 
 
@@ -89,7 +91,7 @@ def give_back(root: Path, assignment: str) -> tuple[Path, list[str]]:
     Raises:
         RuntimeError: nothing was collected.
     """
-    people = _known(root).get(assignment)
+    people = participants(root).get(assignment)
     if not people:
         raise RuntimeError(f"return: nobody's number is known for {assignment}. Run `make collect` first")
     path, missing = root / "course" / "return" / f"{assignment}.zip", []
@@ -171,8 +173,15 @@ def _taken(root, assignment, student, files):
     return Collected(student, says, True)
 
 
-def _known(root):
-    """Who has which number, by assignment: Moodle gives everybody another one in each."""
+def participants(root: Path) -> dict[str, dict[str, str]]:
+    """Say who has which number, by assignment: Moodle gives everybody another one in each.
+
+    Args:
+        root: the course.
+
+    Returns:
+        For each assignment that was collected, names by number.
+    """
     path = root / PARTICIPANTS
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 

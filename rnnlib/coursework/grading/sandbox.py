@@ -5,14 +5,16 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import psutil
 
-from rnnlib.coursework.answers import Answer, plain
-from rnnlib.coursework.grading import box, wire
+from rnnlib.coursework.answers import LATE, Answer, plain
+from rnnlib.coursework.grading import box, cgroup, watch, wire
 from rnnlib.coursework.grading.box import MIB
 from rnnlib.coursework.grading.submission import BASE64
 from rnnlib.coursework.grading.worker import cut
@@ -20,14 +22,16 @@ from rnnlib.coursework.grading.worker import cut
 POLL = 0.05  # seconds between two looks at a worker's processes
 START = 60.0  # seconds for a worker's first answer, to nothing
 GRACE = 5.0  # seconds more for an answer that is on its way
+PATIENCE = 3  # times the seconds that it may work may pass on the clock, for others have the core too
+FAIR = 0.9  # of its seconds: whoever was stopped with less of a core might have been done
 
 
 class Limits(NamedTuple):
     """How much one submission may take."""
 
-    cell: float = 60.0  # seconds a cell may run
+    cell: float = 60.0  # seconds of a core that a cell may take; three times as many on the clock
     answer: float = 20.0  # seconds a call of an answer may take
-    total: float = 600.0  # seconds in all
+    total: float = 600.0  # seconds in all, without judging
     memory: int = 2048  # MiB resident, of all its processes
     processes: int = 64
     output: int = 16  # MiB sent back in one reply
@@ -43,6 +47,8 @@ class WorkerLostError(Exception):
 
 class Worker:
     """A process for one learner's code: `with Worker(limits) as worker: worker.run(source)`.
+
+    `spent` are the seconds that it was asked for; `starved` says whether it was stopped for its time without having had a core for it.
 
     Args:
         limits: see `Limits`.
@@ -61,17 +67,23 @@ class Worker:
         if self.sandboxed:
             box.require_sandbox()
         self._folder = tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            box.command(self.limits, self._folder.name, self.sandboxed),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
-            env=box.environment(self._folder.name, self.sandboxed),
-            cwd=self._folder.name,
-            start_new_session=True,
-        )
+        with box.kernel_filter() as calls, watch.on_a_core() as self._core:
+            self._process = subprocess.Popen(
+                box.command(self.limits, calls, self.sandboxed),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
+                env=box.environment(self._folder.name) | (cgroup.session() if self.sandboxed else {}),
+                cwd=self._folder.name,
+                start_new_session=True,
+                pass_fds=calls if self.sandboxed else (),
+            )
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
+        self._ended, self._excess = threading.Event(), ""
+        self._worked, self.spent, self.starved = 0.0, 0.0, False
+        self._guard = threading.Thread(target=self._watched, daemon=True)
+        self._guard.start()
         try:
             self._asked({"source": ""}, START)
         except WorkerLostError as error:
@@ -82,13 +94,11 @@ class Worker:
 
     def __exit__(self, *error) -> None:
         """Kill it and all that it started."""
-        family = self._family()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for process in family:
-            with suppress(psutil.Error):
-                process.kill()
+        self._ended.set()
+        self._guard.join()
+        self._kill()
         self._process.wait()
+        watch.leave(self._core)
         for pipe in self._pipes():
             pipe.close()
         self._folder.cleanup()
@@ -123,7 +133,7 @@ class Worker:
             WorkerLostError: as for `run`.
         """
         message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
-        reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself
+        reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself, on the clock
         if reply.get("trouble") is not None:
             return Answer(None, None, str(reply["trouble"])[:500])
         try:
@@ -131,40 +141,66 @@ class Worker:
         except (TypeError, RecursionError) as error:
             return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
 
+    def _kill(self):
+        family = watch.family(self._process.pid)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def _watched(self):
+        """Stop it when it takes too much, also while it is asked nothing."""
+        while not self._ended.wait(POLL):
+            family = watch.family(self._process.pid)
+            self._worked = max(self._worked, watch.worked(family))
+            if len(family) > self.limits.processes:
+                self._excess = f"It started more than {self.limits.processes} processes."
+            elif watch.held(family) > self.limits.memory * MIB:
+                self._excess = f"It used more than {self.limits.memory} MiB of memory."
+            if self._excess:
+                return self._kill()
+
     def _pipes(self):
         return self._process.stdin, self._process.stdout, self._process.stderr
 
     def _asked(self, message, seconds):
-        until = time.monotonic() + seconds
-        self._send(wire.encode(message), until, seconds)
+        """What it replies within so many seconds of a core."""
+        began, worked = time.monotonic(), self._worked
+        in_time = partial(self._in_time, began, worked, seconds)
         try:
-            reply = wire.decode(self._received(until, seconds))
+            self._send(wire.encode(message), in_time)
+            reply = wire.decode(self._received(in_time))
         except wire.BrokenFrameError as error:
             raise WorkerLostError("What came back could not be read.") from error
+        finally:
+            self.spent += time.monotonic() - began
         if not isinstance(reply, dict):
             raise WorkerLostError("What came back could not be read.")
+        if str(reply.get("trouble")).startswith(LATE):  # which it found by the clock
+            self.starved |= self._worked - worked < FAIR * self.limits.answer
         return reply
 
-    def _send(self, frame, until, seconds):
+    def _send(self, frame, in_time):
         fd = self._process.stdin.fileno()
         while frame:
-            self._watch(until, seconds)
+            in_time()
             if select.select([], [fd], [], POLL)[1]:
                 try:
                     frame = frame[os.write(fd, frame) :]
                 except BrokenPipeError:
-                    raise WorkerLostError("It ended its own process.") from None
+                    raise WorkerLostError(self._excess or "It ended its own process.") from None
 
-    def _received(self, until, seconds):
+    def _received(self, in_time):
         fd, data, wanted = self._process.stdout.fileno(), bytearray(), wire.HEAD.size
         while len(data) < wanted:
             waiting = select.select([fd], [], [], 0)[0]
-            self._watch(until + GRACE * bool(waiting), seconds)  # what has come is read, however late the reader is
+            in_time(GRACE * bool(waiting))  # what has come is read, however late the reader is
             if not waiting and not select.select([fd], [], [], POLL)[0]:
                 continue
             chunk = os.read(fd, min(MIB, wanted - len(data)))
             if not chunk:
-                raise WorkerLostError("It ended its own process.")
+                raise WorkerLostError(self._excess or "It ended its own process.")
             data += chunk
             if wanted == wire.HEAD.size == len(data):
                 sizes = wire.HEAD.unpack(data)
@@ -173,36 +209,12 @@ class Worker:
                 wanted += sum(sizes)
         return bytes(data)
 
-    def _watch(self, until, seconds):
-        """Raise `WorkerLostError` for a worker that takes too long or too much."""
-        if time.monotonic() > until:
+    def _in_time(self, began, worked, seconds, more=0.0):
+        """Raise `WorkerLostError` for a worker that has had a core for too long, or waits for too long."""
+        used = self._worked - worked
+        if used > seconds + more or time.monotonic() - began > PATIENCE * seconds + more:
+            self.starved |= used < FAIR * seconds
             raise WorkerLostError(f"It was stopped after {seconds:g} s.")
-        family = self._family()
-        if len(family) > self.limits.processes:
-            raise WorkerLostError(f"It started more than {self.limits.processes} processes.")
-        held = _held(family)
-        if held > self.limits.memory * MIB:
-            raise WorkerLostError(f"It used more than {self.limits.memory} MiB of memory.")
-
-    def _family(self):
-        with suppress(psutil.Error):
-            first = psutil.Process(self._process.pid)
-            return [first, *first.children(recursive=True)]
-        return []
-
-
-def _held(family):
-    """Bytes of memory of all processes: resident, and files that are memory and have no name."""
-    held, files = 0, {}
-    for process in family:
-        with suppress(psutil.Error, OSError):
-            held += process.memory_info().rss
-            for entry in os.scandir(f"/proc/{process.pid}/fd"):
-                with suppress(OSError):
-                    if os.readlink(entry.path).startswith("/memfd:"):
-                        found = entry.stat()
-                        files[found.st_ino] = 512 * found.st_blocks
-    return held + sum(files.values())
 
 
 def _taken(output):

@@ -8,12 +8,18 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from rnnlib.coursework import handout
+
 LARGEST = 20 * 2**20  # bytes of a notebook
 MARKDOWN = 20_000  # characters of a Markdown cell that are kept: what renders them takes the square of their number
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
 # Every picture but an attached one, whole and plain: to show one from elsewhere would tell its owner who looks, and when.
 PICTURE = re.compile(r"!\[(?:([^\[\]\\`]{0,300})\]\(attachment:([^()\n\\`]{0,200})\))?")
+FUNCTION = re.compile(r"^def (\w+)", re.M)
+EDITED = (
+    "These cells were taken as they were handed out, without your changes (to import more, add a cell of your own):"
+)
 ATTACHED = re.compile(r"\]\(attachment:([^()\n]{0,200})\)")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
@@ -47,8 +53,8 @@ def read(path: Path) -> Any:
 def restored(release: Any, submitted: Any) -> Any:
     """Put a submission's answers and added cells into the released notebook.
 
-    An answer is the first cell with the grade_id of an answer cell. Any other code or Markdown cell of the learner's stays behind the
-    cell of the release that it follows. Markdown loses its HTML, links to
+    An answer is the first cell with the grade_id of an answer cell; where an editor has lost these names, what stands in its place. Any
+    other code or Markdown cell of the learner's stays behind the cell of the release that it follows. Markdown loses its HTML, links to
     anything but pages, which an instructor's browser would run, and pictures from elsewhere, which it would fetch: these become links.
 
     Args:
@@ -56,19 +62,23 @@ def restored(release: Any, submitted: Any) -> Any:
         submitted: what came back.
 
     Returns:
-        The notebook to grade: every other cell, and all metadata, as released.
+        The notebook to grade: every other cell, and all metadata, as released. Its metadata names the locked cells that were "edited",
+        and a first cell tells their author.
     """
     known = {_name(cell): cell for cell in release.cells}
-    answers, added, anchor = {}, {None: []}, None
-    for cell in submitted.cells:
-        name = _name(cell)
+    names = _recognised(release.cells, submitted.cells)
+    answers, added, edited, anchor = {}, {None: []}, [], None
+    for name, cell in zip(names, submitted.cells, strict=True):
         if name in known and name not in answers:
             answers[name], anchor = cell, name
+            edited += [name] if _edited(known[name], cell) else []
         elif cell.cell_type in ("code", "markdown") and cell.source.strip():
             make = new_code_cell if cell.cell_type == "code" else new_markdown_cell
             added.setdefault(anchor, []).append(_sanitised(make(), cell))
     result = copy.deepcopy(release)
-    result.cells = list(added[None])
+    result.metadata["edited"] = edited
+    result.cells = [new_markdown_cell(f"{EDITED} {', '.join(edited)}.")] if edited else []
+    result.cells += added[None]
     for cell in copy.deepcopy(release.cells):
         name = _name(cell)
         if cell.metadata.get("nbgrader", {}).get("solution") and name in answers:
@@ -84,6 +94,45 @@ def _name(cell):
     info = cell.metadata.get("nbgrader")
     name = (info.get("grade_id") if isinstance(info, dict) else None) or cell.get("id")
     return name if isinstance(name, str) else None
+
+
+def _recognised(released, cells):
+    """The name of each cell: its own, or of the released cell that it must be where nobody bears that name."""
+    names = [_name(cell) for cell in cells]
+    lost = [cell for cell in released if _name(cell) not in names]
+    order, last = [_name(cell) for cell in released], None
+    for i, cell in enumerate(cells):
+        if names[i] not in order:
+            follows = order[order.index(last) + 1] if last in order[:-1] else None
+            twin = next((one for one in lost if _same(one, cell, _name(one) == follows)), None)
+            if twin is not None:
+                names[i] = _name(twin)
+                lost.remove(twin)
+        last = names[i] if names[i] in order else last
+    return names
+
+
+def _same(released, cell, follows):
+    """Whether a cell without its name is this released one: the same text, an answer's function, or words in an answer's place."""
+    if released.cell_type != cell.cell_type:
+        return False
+    if not released.metadata.get("nbgrader", {}).get("solution"):
+        return released.source.strip() == cell.source.strip()
+    if cell.cell_type == "markdown":
+        return follows
+    wanted = FUNCTION.search(released.source)
+    return bool(wanted) and wanted[1] in {found[1] for found in FUNCTION.finditer(cell.source)}
+
+
+def _edited(released, cell):
+    """Whether a locked cell was changed; one of an older release, as it was handed out, was not."""
+    info, theirs = released.metadata.get("nbgrader", {}), cell.metadata.get("nbgrader")
+    if info.get("solution") or not info.get("locked") or cell.source.strip() == released.source.strip():
+        return False
+    try:
+        return theirs["checksum"] != handout.checksum(cell, theirs)
+    except (KeyError, TypeError, ValueError, UnicodeError):
+        return True
 
 
 def _sanitised(cell, theirs):

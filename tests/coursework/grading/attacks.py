@@ -242,7 +242,7 @@ def submissions(**places: str) -> dict[str, Submission]:
         "odd-frames": Submission(cell(ODD_FRAMES), **stub),
         "odd-metadata": Submission(_odd_metadata, says="a picture that is not here"),
         "much-shown": Submission(lambda notebook: [cell(MUCH_SHOWN)(notebook) for _ in range(3)], says="Not shown"),
-        "hidden-memory": Submission(cell(HIDDEN_MEMORY), says="more than 1024 MiB of memory"),
+        "hidden-memory": Submission(cell(HIDDEN_MEMORY), says="Operation not permitted"),
         "full-disk": Submission(cell(FULL_DISK), says="wrote True"),
         "spy": Submission(cell(SPY.format(**places)), **stub),
         "wrecker": Submission(cell(WRECKER.format(**places)), **stub),

@@ -1,10 +1,14 @@
 """A course from release to grades: nobody gains a point not earned, nobody loses one that another's code could take."""
 
+import csv
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
-import zipfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -12,14 +16,14 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
-from rnnlib.coursework.grading import course, grader, nbgrader_api, records, remarks, seed
+from rnnlib.coursework.grading import course, export, grader, nbgrader_api, pages, platforms, records, remarks, seed
 from rnnlib.coursework.grading.sandbox import Limits
 from tests.conftest import ROOT
 from tests.coursework.grading.attacks import ALL, submissions
 
 NAME = "ps2_backward"
 SECRET = "a-secret-that-nobody-may-see"
-LIMITS = Limits(cell=25, answer=5, total=240, memory=1024)
+LIMITS = Limits(cell=6, answer=3, total=240, memory=1024)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,8 @@ def environment(tmp_path_factory):
         patch.setenv("RNN_COURSE_SEED_FILE", str(secret))
         source = nbformat.read(ROOT / course.SOURCE / NAME / f"{NAME}.ipynb", as_version=4)
         source.cells = [c for c in source.cells if c.id == "imports" or c.id.endswith(("-answer", "-check"))]
+        drawing = re.compile(r".*(matplotlib|figures).*\n?")  # no answer draws, and every submission would import it
+        source.cells[0].source = drawing.sub("", source.cells[0].source)
         path = root / course.SOURCE / NAME / f"{NAME}.ipynb"
         path.parent.mkdir(parents=True)
         nbformat.write(source, path)
@@ -64,7 +70,7 @@ def graded(environment):
     link.parent.mkdir(parents=True)
     link.symlink_to(root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb")
     results = {one.student: one for one in course.grade(root, limits=LIMITS)}
-    course.feedback(root)
+    pages.feedback(root)
     return root, everybody, results
 
 
@@ -113,17 +119,44 @@ def test_a_release_that_the_gradebook_has_not_seen_says_what_to_do(tmp_path, mon
         course.grade(tmp_path)
 
 
+def test_who_was_stopped_while_others_were_busy_is_run_once_more_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(grader, "require_fair", lambda outputs: None)
+    everybody, asked = [course.Submission(student, NAME, tmp_path) for student in ("ada", "bob", "cem")], []
+    jobs = {one: grader.Job((), one.student) for one in everybody}
+
+    def submit(job):
+        asked.append(job.seed)
+        future, again = Future(), asked.count(job.seed) == 2
+        if job.seed == "cem" and again:
+            future.set_exception(OSError("no memory"))
+        else:
+            future.set_result(
+                grader.Grading([[job.seed, "alone" if again else "beside others"]], job.seed in ("bob", "cem"))
+            )
+        return future
+
+    failed = dict(course._run(tmp_path, jobs, submit))
+    assert asked[:4] == ["reference", "ada", "bob", "cem"]
+    assert sorted(asked[4:]) == ["bob", "cem"]
+    stored = {one.student: records.load(course.record_of(tmp_path, one), jobs[one].key) for one in everybody}
+    assert stored == {"ada": [["ada", "beside others"]], "bob": [["bob", "alone"]], "cem": None}
+    assert [(one.student, str(error)) for one, error in failed.items()] == [("cem", "no memory")]
+
+
 def test_what_lies_in_the_wrong_place_is_told(tmp_path):
     (tmp_path / course.RELEASE / NAME).mkdir(parents=True)
     hand_in(tmp_path, "ada", "{}")
-    hand_in(tmp_path, "Doe, Jane", "{}")
+    hand_in(tmp_path, "Doe; Jane", "{}")
+    for name in ("Doe, Jane", "Conor O’Neill", "Zoe\u0308"):
+        hand_in(tmp_path, name, "{}")
     hand_in(tmp_path, "=1+1", "{}")
     hand_in(tmp_path, "linked", "{}")
     (tmp_path / "course/submitted/linked" / NAME / "data.txt").symlink_to("/etc/hostname")
     (tmp_path / "course/submitted/ada/PS2_backward").mkdir()
     notes = {(one.student, one.assignment): one.note for one in course.submissions(tmp_path)}
     assert notes["ada", NAME] == ""
-    assert "rename it" in notes["Doe, Jane", NAME]
+    assert "rename it" in notes["Doe; Jane", NAME]
+    assert {notes[name, NAME] for name in ("Doe, Jane", "Conor O’Neill", "Zoe\u0308")} == {""}
     assert "rename it" in notes["=1+1", NAME]
     assert notes["linked", NAME] == "it holds a link"
     assert "no set of this name" in notes["ada", "PS2_backward"]
@@ -168,18 +201,36 @@ def test_a_locked_gradebook_says_what_to_do(tmp_path, monkeypatch):
         course.grade(tmp_path)
 
 
-def test_an_archive_from_moodle_is_sorted_by_student(tmp_path):
-    archive = tmp_path / "course" / "downloaded" / NAME / "archive"
-    archive.mkdir(parents=True)
-    with zipfile.ZipFile(archive / "all.zip", "w") as file:
-        for folder in ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_"):
-            file.writestr(f"{folder}/{NAME}.ipynb", folder)
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    subprocess.run(
-        [sys.executable, "-m", "nbgrader", "zip_collect", NAME], cwd=tmp_path, check=True, capture_output=True
-    )
-    sorted_ = {path.parts[-3]: path.read_text().split("_")[0] for path in tmp_path.glob("course/submitted/*/*/*.ipynb")}
-    assert sorted_ == {"Ada Lovelace": "Ada Lovelace", "Zoë de Wit-Ng": "Zoë de Wit-Ng"}
+def test_nbgrader_s_own_collecting_reads_the_names_of_moodle():
+    folders = ("Ada Lovelace_1234_assignsubmission_file_", "Zoë de Wit-Ng_99_assignsubmission_file_")
+    found = [re.fullmatch(nbgrader_api.MOODLE, f"downloaded/{folder}/{NAME}.ipynb") for folder in folders]
+    assert [one["student_id"] for one in found] == ["Ada Lovelace", "Zoë de Wit-Ng"]
+    assert {one["file_id"] for one in found} == {f"{NAME}.ipynb"}
+
+
+@pytest.mark.sandbox
+def test_feedback_is_made_again_only_where_something_on_it_has_changed(graded, monkeypatch):
+    root, everybody, _ = graded
+    pages.feedback(root)
+    made, make = [], pages._make
+    monkeypatch.setattr(pages, "_make", lambda root, one: made.append(one.student) or make(root, one))
+    assert len(pages.feedback(root)) >= len(everybody)
+    assert made == []
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        gradebook.find_comment("row-answer", NAME, NAME, "scripts").manual_comment = "Which row?"
+        gradebook.db.commit()
+    pages.page(root, course.Submission("half", NAME, root)).unlink()
+    assert not any(one.note for one in pages.feedback(root) if one.student in ("scripts", "half"))
+    assert sorted(made) == ["half", "scripts"]
+    assert "Which row?" in page(root, "scripts")
+
+
+def test_many_pages_are_shared_out_and_each_keeps_its_note(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "ProcessPoolExecutor", lambda jobs, context: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(pages, "_make", lambda root, one: f"note on {one.student}")
+    monkeypatch.setattr(pages.watch, "cores", lambda: 3)
+    everybody = [course.Submission(str(i), NAME, tmp_path) for i in range(2 * pages.FEW)]
+    assert list(pages._made(tmp_path, everybody)) == [(one, f"note on {one.student}") for one in everybody]
 
 
 @pytest.mark.sandbox
@@ -242,14 +293,40 @@ def test_a_second_run_does_nothing_again_and_a_new_submission_alone_is_graded(gr
 
 
 @pytest.mark.sandbox
-def test_one_student_can_be_graded_again(graded, monkeypatch):
+def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_was_for_changes(graded, monkeypatch):
     root, _, _ = graded
+    read, overridden = ("row-answer", "scripts"), ("backward-check", "half")
+    by_hand(root, *read, 2.0)
+    by_hand(root, *overridden, 5.0)
     before, asked, grade = scores(root), [], grader.grade
     monkeypatch.setattr(grader, "grade", lambda job, **options: asked.append(job) or grade(job, **options))
-    course.grade(root, again=["half"], limits=LIMITS)
+    course.grade(root, again=["scripts"], limits=LIMITS)
     assert len(asked) == 2
     assert asked[0] == grader.REFERENCE, "whom everybody's grade depends on"
-    assert scores(root) == before
+    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 11.0}
+    assert by_hand(root, *read) == (2.0, False)
+    path = root / "course" / "submitted" / "scripts" / NAME / f"{NAME}.ipynb"
+    path.write_text(path.read_text().replace("alert(1)", "alert(2)"))
+    solved = json.loads((root / "course" / "submitted" / "perfect" / NAME / f"{NAME}.ipynb").read_text())
+    hand_in(root, "half", json.dumps(solved))
+    results = course.grade(root, limits=LIMITS)
+    assert by_hand(root, *read) == (2.0, True)
+    assert by_hand(root, *overridden) == (5.0, True)
+    (hidden,) = (line for line in remarks.remarks(root, results) if line.startswith("a score given by hand"))
+    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 6)"
+
+
+def by_hand(root, cell, student, score=None, *, waits=False):
+    """A reader's score and whether they are asked; with a score, as formgrader would store it; or as if nobody had read it."""
+    with Gradebook(nbgrader_api.config(root).CourseDirectory.db_url, "bptt") as gradebook:
+        grade = gradebook.find_grade(cell, NAME, NAME, student)
+        if score is not None:
+            grade.manual_score, grade.needs_manual_grade = score, False
+            gradebook.db.commit()
+        if waits:
+            grade.manual_score, grade.needs_manual_grade = None, True
+            gradebook.db.commit()
+        return grade.manual_score, grade.needs_manual_grade
 
 
 @pytest.mark.sandbox
@@ -263,11 +340,38 @@ def test_half_written_files_are_made_anew(graded):
 
 
 @pytest.mark.sandbox
-def test_grades_are_exported(graded):
+def test_grades_are_exported_and_what_is_not_final_is_no_zero(graded):
     root, everybody, _ = graded
-    lines = course.grades(root).read_text().splitlines()
-    assert any(line.startswith(f"{NAME},") and ",perfect," in line and line.endswith(f",{ALL},20.0") for line in lines)
-    assert len(lines) > len(everybody)
+    (root / platforms.PARTICIPANTS).write_text(json.dumps({NAME: {"perfect": "=Ada, the ’first’", "scripts": "Bob"}}))
+    by_hand(root, "row-answer", "untouched", 0.0)
+    long, wide, moodle = [list(csv.reader(path.read_text("utf-8").splitlines())) for path in export.grades(root)]
+    (root / platforms.PARTICIPANTS).unlink()
+    found = {student: (name, status, points) for _, student, name, status, points, _ in long[1:]}
+    assert long[1][0] == NAME
+    assert found["perfect"] == ("'=Ada, the ’first’", "graded", f"{ALL:g}")
+    assert found["untouched"] == ("", "graded", "0")
+    assert found["edited-tests"][1:] == ("explanation unread", "0")
+    assert found["scripts"][0] == "Bob"
+    assert found["broken"][1].startswith(f"not graded: {NAME}.ipynb is no notebook")
+    assert found["linked"][1:] == ("not graded: it holds a link", "")
+    assert wide[:2] == [["Student", "ID", "Section", NAME], ["Points Possible", "", "", "20"]]
+    final = {row[1]: row[3] for row in wide[2:]}
+    assert [final[one] for one in ("perfect", "untouched", "edited-tests", "broken")] == [f"{ALL:g}", "0", "", ""]
+    assert moodle[0][0] == "Identifier"
+    assert moodle[1] == ["Participant perfect", "'=Ada, the ’first’", f"{ALL:g}", "20", "-"]
+    assert len(found) >= len(everybody)
+
+
+@pytest.mark.sandbox
+def test_an_unread_explanation_and_a_newer_submission_are_told(graded):
+    root, _, _ = graded
+    by_hand(root, "row-answer", "scripts", waits=True)
+    path = root / "course" / "submitted" / "half" / NAME / f"{NAME}.ipynb"
+    os.utime(path, (time.time() + 9, time.time() + 9))
+    found = {one.student: one.status for one in export.rows(root)}
+    os.utime(path, (time.time() - 999, time.time() - 999))
+    assert found["scripts"] == "explanation unread"
+    assert found["half"] == "handed in again and not graded: run `make grade`"
 
 
 @pytest.mark.sandbox

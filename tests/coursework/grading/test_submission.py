@@ -1,5 +1,6 @@
 """Of a submission, answers and added cells are taken; the rest is the release's, whatever came."""
 
+import json
 import re
 
 import nbformat
@@ -7,6 +8,7 @@ import pytest
 from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from rnnlib.coursework import handout
 from rnnlib.coursework.grading import grader, submission
 
 
@@ -43,8 +45,10 @@ def test_answers_are_taken_and_nothing_else(release):
         cell.source = "mine"
         cell.metadata = {"nbgrader": cell.metadata.get("nbgrader", {}) | {"points": 100, "locked": False}}
     got = submission.restored(release, handed_in)
-    assert sources(got) == ["# Title", "import numpy as np", "mine", 'check("ps2/backward", backward)', "mine"]
-    assert [cell.metadata for cell in got.cells] == [cell.metadata for cell in release.cells]
+    assert got.metadata.edited == ["imports", "check"]
+    assert got.cells[0].source == f"{submission.EDITED} imports, check."
+    assert sources(got)[1:] == ["# Title", "import numpy as np", "mine", 'check("ps2/backward", backward)', "mine"]
+    assert [cell.metadata for cell in got.cells[1:]] == [cell.metadata for cell in release.cells]
 
 
 def test_added_cells_stay_where_they_were_even_if_cells_moved(release):
@@ -144,6 +148,57 @@ def test_a_graded_cell_that_is_no_check_is_refused(release, source):
     release.cells[3].source = source
     with pytest.raises(ValueError, match="a graded code cell must be check"):
         grader.job(release, "secret")
+
+
+def as_colab_saves(notebook, keep):
+    """Without cell ids, in an older format, with metadata of its own; with or without nbgrader's."""
+    saved = json.loads(nbformat.writes(notebook)) | {"nbformat_minor": 0, "metadata": {"colab": {"provenance": []}}}
+    for i, cell in enumerate(saved["cells"]):
+        del cell["id"]
+        cell["metadata"] = (cell["metadata"] if keep else {}) | {"id": f"Xy{i}"}
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "metadata": cell["metadata"] | {"outputId": "4f"}}
+    return json.dumps(saved)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_notebook_from_colab_keeps_its_answers_and_what_was_dropped_is_told(release, tmp_path, keep):
+    release.cells[2].source = "def backward(params):\n    raise NotImplementedError"
+    handed_in = copy(release)
+    handed_in.cells[1].source = "!pip install rnnlib\nimport numpy as np"
+    handed_in.cells[2].source = "def helper(): pass\ndef backward(params):\n    return 1"
+    handed_in.cells[4].source = "In my own words."
+    handed_in.cells.insert(2, new_code_cell("from google.colab import drive"))
+    path = tmp_path / "ps2.ipynb"
+    path.write_text(as_colab_saves(handed_in, keep))
+    got = submission.restored(release, submission.read(path))
+    wanted = ["# Title", "import numpy as np", "from google.colab import drive", handed_in.cells[3].source]
+    wanted += ['check("ps2/backward", backward)', "In my own words."]
+    if keep:
+        assert got.metadata.edited == ["imports"]
+        assert sources(got) == [f"{submission.EDITED} imports.", *wanted]
+    else:  # then an edited cell of no name is the learner's own
+        assert set(wanted) <= set(sources(got))
+        assert [one.source for one in got.cells if one.cell_type == "code"].count(handed_in.cells[3].source) == 1
+        assert "NotImplementedError" not in "".join(sources(got))
+
+
+def test_a_cell_of_an_older_release_was_not_edited(release):
+    for cell in release.cells[1:]:
+        cell.metadata.nbgrader["checksum"] = handout.checksum(cell, cell.metadata.nbgrader)
+    handed_in = copy(release)
+    release.cells[1].source = "import numpy as np\nimport jax"
+    assert submission.restored(release, handed_in).metadata.edited == []
+    handed_in.cells[1].source += "  # mine"
+    assert submission.restored(release, handed_in).metadata.edited == ["imports"]
+
+
+def test_code_cells_without_outputs_are_read(release, tmp_path):
+    saved = json.loads(nbformat.writes(release))
+    for cell in saved["cells"]:
+        cell.pop("outputs", None), cell.pop("execution_count", None)
+    (tmp_path / "ps2.ipynb").write_text(json.dumps(saved))
+    assert sources(submission.restored(release, submission.read(tmp_path / "ps2.ipynb"))) == sources(release)
 
 
 def test_a_byte_order_mark_is_no_mistake(release, tmp_path):
