@@ -12,6 +12,8 @@ NEEDS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHONS = $(PYTHON) python3 python3.13 python3.12 python3.11 python
 FOUND = $(shell for p in $(PYTHONS); do $$p -c '$(NEEDS)' 2>/dev/null && echo $$p && break; done)
 PIP = -m pip install --quiet --no-compile --disable-pip-version-check
+# Each worker and kernel would compile everything anew
+unexport PYTHONDONTWRITEBYTECODE
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .PHONY: help lab test check say parts checks left-out course-seed release collect grade feedback return grades bench jax-bound peers adapters results notebooks experiments site clean
