@@ -50,7 +50,7 @@ class Look(NamedTuple):
         total = self.totals.get(node.id)
         under = [
             (note or value, 9 if len(note or "") > 8 else 10, "black"),
-            (total if total is None else f"d {written(total)}", 10, ORANGE),
+            (total if total is None else f"d {written(total)}", 9, ORANGE),
         ]
         return [line for line in under if line[0] is not None]
 
