@@ -334,3 +334,14 @@ def test_no_two_labels_of_a_scan_overlap():
     boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     plt.close(fig)
+
+
+def test_a_step_is_drawn_with_the_shape_of_everything():
+    fig = diagrams.elman_step()
+    fig.canvas.draw()
+    texts = fig.axes[0].texts
+    seen = [text.get_text() for text in texts]
+    assert {"$h_{t-1}$", "$x_t$", "$a_t$", "tanh", "$h_t$", "$y_t$", "(H, H)", "(D, H)", "(H, K), (K,)"} <= set(seen)
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    plt.close(fig)

@@ -7,6 +7,7 @@ layers    the same of whole arrays, for an Elman net or one with a cell
 paths     the paths, their values and their number; the sweep that sums them
 drawing   the graph on paper, in one call for every chapter
 look      what is lit, swept, struck, thick, dimmed and written there
+steps     one step of an Elman net, with its shapes
 scans     a scan and its derivative
 """
 
@@ -15,6 +16,7 @@ from rnnlib.figures.diagrams.graph import Edge, Graph, Node, unrolled_graph
 from rnnlib.figures.diagrams.layers import layers
 from rnnlib.figures.diagrams.paths import arrows, count_paths, path_value, paths, total_derivatives
 from rnnlib.figures.diagrams.scans import scan_and_derivative
+from rnnlib.figures.diagrams.steps import elman_step
 
 __all__ = [
     "Edge",
@@ -23,6 +25,7 @@ __all__ = [
     "arrows",
     "count_paths",
     "draw",
+    "elman_step",
     "layers",
     "path_value",
     "paths",
