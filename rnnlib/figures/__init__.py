@@ -3,7 +3,7 @@
 `plt.style.use("rnnlib.figures.course")` is the course's style.
 
     plotting    a figure with its caption and alt text; signed matrices
-    diagrams    the unrolled graph, its paths and their values
+    diagrams    the unrolled graph, its paths and their values, drawn in one call
     layout      where its nodes lie, for the static graph and the explorable
     highlight   Python source in colour
     jaxprs      the program that JAX traced, read in words

@@ -95,6 +95,9 @@ def line(source: Any, target: Any, lane: float) -> tuple[tuple[Point, ...], Poin
     elif source.kind == "weight" and source.time is None:
         route = ((x, y + half), (x, BUS), (lane, BUS), (lane, v - 18), (u - CARD[0] / 2, v - 18))
         label_at = (lane, ROWS["output"] - PITCH / 2)
+    elif source.kind == target.kind == "state" and source.time == target.time:
+        at = (x + u) / 2  # from a cell down to its state
+        route, label_at = ((at, y + half), (at, v - half)), (at + 16, (y + v) / 2)
     elif target.kind == "state" and source.kind != "input":
         route, label_at = _step(source, target)
     else:

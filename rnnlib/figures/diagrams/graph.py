@@ -1,7 +1,5 @@
-"""The unrolled graph: its nodes, its edges, and the paths along them."""
+"""The unrolled graph: a node for every number that was computed, an edge for every use of it."""
 
-import math
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +20,7 @@ class Node(NamedTuple):
     time: int | None  # its step, 0 for h0; None for what belongs to no step: the other weights, and L
     unit: tuple[int, ...]  # its indices in the array of its step, or in the weight's
     position: layout.Point  # the centre of its card
-    value: float
+    value: float | None  # None where the node is an array
 
 
 class Edge(NamedTuple):
@@ -30,7 +28,9 @@ class Edge(NamedTuple):
 
     source: str
     target: str
-    derivative: float  # the local one, d target / d source with the target's other sources held still
+    derivative: (
+        float | None
+    )  # the local one, ∂ target / ∂ source: the target's other sources are held still; None between arrays
     route: tuple[layout.Point, ...]  # the line from card to card
     label_at: layout.Point  # where its derivative is written, centred
 
@@ -81,100 +81,6 @@ def unrolled_graph(params: ElmanParams, xs: Float[np.ndarray, "T B D"], targets:
         lane = layout.column(len(xs), place[target].time or 0) - beside
         edges.append(Edge(source, target, float(derivative), *layout.line(place[source], place[target], lane)))
     return Graph(nodes, tuple(edges))
-
-
-def paths(graph: Graph, source: str, target: str) -> Iterator[tuple[Edge, ...]]:
-    """Walk every path from one node to another. There may be very many: see `count_paths`.
-
-    Args:
-        graph: the unrolled net.
-        source: a node's id, such as "W_hh[0,0]".
-        target: another's, such as "L[3]", or "L" for the sum over all steps.
-
-    Returns:
-        An iterator over the paths, each a tuple of edges.
-
-    Raises:
-        ValueError: no such node.
-
-    Example:
-        >>> from rnnlib.cells import init_elman
-        >>> one = init_elman(1, 1, 1, rng=np.random.default_rng(0))
-        >>> graph = unrolled_graph(one, np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
-        >>> for path in paths(graph, "W_hh[0,0]", "L[2]"):
-        ...     print([edge.target for edge in path])
-        ['h[1,0]', 'h[2,0]', 'y[2,0]', 'L[2]']
-        ['h[2,0]', 'y[2,0]', 'L[2]']
-
-    Source: Bauer (1974), Computational graphs and rounding error, SIAM J. Numer. Anal. 11, pp. 87-96.
-    """
-    _require_nodes("paths", graph, source, target)
-    leads_there, onward = {target}, {}
-    for edge in reversed(graph.edges):
-        if edge.target in leads_there:
-            leads_there.add(edge.source)
-            onward.setdefault(edge.source, []).insert(0, edge)
-
-    def walk(here, path):
-        if here == target:
-            yield path
-            return
-        for edge in onward.get(here, ()):
-            yield from walk(edge.target, (*path, edge))
-
-    return walk(source, ())
-
-
-def path_value(path: Iterable[Edge]) -> float:
-    """Multiply the local derivatives along a path: Π d target / d source. Their sum over all paths is the derivative.
-
-    Args:
-        path: its edges, as `paths` gives them.
-
-    Returns:
-        The product, in the units of the end over those of the beginning; 1 for a path of no edge.
-
-    Example:
-        >>> path_value([])
-        1.0
-
-    Source: Bauer (1974).
-    """
-    return math.prod((edge.derivative for edge in path), start=1.0)
-
-
-def count_paths(graph: Graph, source: str, target: str) -> int:
-    """Count the paths without walking them: count(node) = Σ count(its sources), one addition an edge.
-
-    Args:
-        graph: the unrolled net.
-        source: a node's id.
-        target: another's.
-
-    Returns:
-        How many paths there are, exactly.
-
-    Raises:
-        ValueError: no such node.
-
-    Example:
-        >>> from rnnlib.cells import init_elman
-        >>> net = init_elman(1, 2, 1, rng=np.random.default_rng(0))
-        >>> count_paths(unrolled_graph(net, np.ones((20, 1, 1)), np.zeros((20, 1, 1))), "W_hh[0,0]", "L")
-        2097130
-    """
-    _require_nodes("count_paths", graph, source, target)
-    count = {node.id: int(node.id == source) for node in graph.nodes}
-    for edge in graph.edges:
-        count[edge.target] += count[edge.source]
-    return count[target]
-
-
-def _require_nodes(where, graph, *names):
-    for name in names:
-        if name not in {node.id for node in graph.nodes}:
-            hint = "Ids look like W_hh[0,1], h[3,0], L[3] and L; time counts from 1, units from 0."
-            raise ValueError(f"{where}: source and target must be nodes of the graph, got {name!r}. {hint}")
 
 
 def _check(where, params, xs, targets):

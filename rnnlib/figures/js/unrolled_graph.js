@@ -194,7 +194,7 @@ function draw(data, root) {
       const back = !forward && (node.time === null || node.time >= here || (node.time === 0 && here === 1));
       one.group.setAttribute("class", `${known ? "" : "unknown"} ${node.id === weight || node.id === loss ? "chosen" : touched.has(i) ? "on" : ""}`);
       one.value.textContent = known ? number(node.value) : "";
-      one.back.textContent = back ? `∂ ${grad[i] === 0 ? 0 : number(grad[i])}` : "";
+      one.back.textContent = back ? `d ${grad[i] === 0 ? 0 : number(grad[i])}` : "";
       if (one.group.hasAttribute("role")) one.group.setAttribute("aria-pressed", node.id === weight || node.id === loss);
     });
     const column = net.nodes.find((node) => node.kind === "output" && node.time === here);
@@ -202,7 +202,7 @@ function draw(data, root) {
     if (column) band.setAttribute("x", column.at[0] - 59);
     band.setAttribute("fill", forward ? "#f1f7fb" : "#fdf5ee");
     steps.forEach((text, i) => { text.textContent = i + 1 !== here ? `step ${i + 1}` : forward ? `step ${here} →` : `← step ${here}`; });
-    legend.textContent = forward ? "" : `∂ = d${plain(labelOf(loss))}/d(node)`;
+    legend.textContent = forward ? "" : `d: d${plain(labelOf(loss))}/d(node)`;
     everything.setAttribute("aria-pressed", loss === "L");
     [...body.querySelectorAll("[tabindex]")].forEach((row, i) => row.setAttribute("aria-selected", i === only));
     tell(only);
