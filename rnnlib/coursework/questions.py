@@ -4,21 +4,20 @@ The learner's `check`, the grader and the tests all ask the same Question; only 
 """
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, attempt, describe, plain
+from rnnlib.coursework import asking, withheld
+from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, describe, plain
 from rnnlib.coursework.verdicts import Case, Verdict, compare
 
 PUBLIC = "public"  # the seed of `check`
+WITHHELD = "It calls {}, which this set asks you to write. In the grader it is not there, and this earns nothing."
 
 
 class Mistake(NamedTuple):
@@ -26,15 +25,7 @@ class Mistake(NamedTuple):
 
     answer: Callable[..., Any]  # called like the right one
     says: str  # what it does, and what to do about it
-
-
-def _as_named(function, inputs):
-    with suppress(ValueError):  # not every callable tells its parameters
-        try:
-            inspect.signature(function).bind(**inputs)
-        except TypeError as error:
-            raise TypeError(f"your function must take {', '.join(inputs)}, under these names ({error})") from None
-    return function(**inputs)
+    worth: float = 0.0  # what it earns at least, from 0 to 1
 
 
 class Question(NamedTuple):
@@ -46,9 +37,9 @@ class Question(NamedTuple):
     cases: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]]  # what is special → draws the inputs
     reference: Callable[..., Any]  # the right answer, from the inputs by name
     mistakes: Mapping[str, Mistake] = {}
+    first: tuple[str, ...] = ()  # parts without which the others count nothing
+    easy: tuple[str, ...] = ()  # cases that something thoughtless gets right: they count beside another case alone
     tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
-    jax: bool = False  # whether the inputs come as JAX arrays
-    call: Callable[[Callable, dict[str, Any]], Any] = _as_named  # how the function is called
     hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
 
     def inputs(self, case: str, seed: str, dtype: Any = np.float64) -> dict[str, Any]:
@@ -68,8 +59,7 @@ class Question(NamedTuple):
 
     def ask(self, function: Callable, inputs: dict[str, Any], *, seconds: float = 30.0) -> Answer:
         """Call a function as this Question does, on a copy of the inputs."""
-        given = {name: jax.tree.map(self._own, value) for name, value in inputs.items()}
-        return attempt(partial(self.call, function), given, seconds=seconds)
+        return asking.ask(self.id, function, inputs, seconds=seconds)
 
     def judge(self, case: str, inputs: dict[str, Any], answer: Answer) -> Case:
         """Hold an answer against the reference, and name the mistakes that lead to it.
@@ -86,14 +76,15 @@ class Question(NamedTuple):
         if wanted.trouble:
             raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
         if answer.trouble:
-            called = describe(inputs) if self.call is _as_named else ""
+            called = describe(inputs) if asking.how(self.id)[0] is asking.by_name else ""
             return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
-        tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if self.jax else ())]
+        tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if asking.how(self.id)[1] else ())]
         parts = compare(answer.value, wanted.value, tolerance)
         changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
         wrong = not all(part.right for part in parts)
-        return Case(case, parts, says, self._named(inputs, answer.value, tolerance) if wrong else ())
+        named = self._named(inputs, answer.value, tolerance) if wrong else ()
+        return Case(case, parts, says, named, "", self.first, case in self.easy)
 
     def conclude(self, cases: tuple[Case, ...], hint: str | None = None) -> Verdict:
         """Put the cases together, with the mistakes in words.
@@ -108,7 +99,9 @@ class Question(NamedTuple):
         verdict = Verdict(f"{self.id} · {self.title}", self.points, cases, ())
         named = [self.mistakes[name].says for name in verdict.mistakes]
         hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else (*named, *([hint] if hint else ()))[:1]
-        return verdict._replace(hints=hints)
+        return verdict._replace(
+            hints=hints, worth=min((self.mistakes[name].worth for name in verdict.mistakes), default=0.0)
+        )
 
     def grade(
         self, answers: Callable[[dict[str, Any]], Answer], *, seed: str = PUBLIC, dtype: Any = np.float64
@@ -134,12 +127,6 @@ class Question(NamedTuple):
                 judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
                 break
         return self.conclude(tuple(judged), hint)
-
-    def _own(self, leaf):
-        """A copy for the function to do with as it likes."""
-        if not isinstance(leaf, np.ndarray):
-            return leaf
-        return jnp.asarray(leaf) if self.jax else leaf.copy()
 
     def _named(self, inputs, value, tolerance):
         """Mistakes that give exactly this answer."""
@@ -207,8 +194,9 @@ def check(id: str, answer: Callable, *, seconds: float = 30.0) -> None:
         raise TypeError(
             f"check: the answer must be your function, got {type(answer).__name__}. Try check({id!r}, name)."
         )
-    verdict = question.grade(partial(question.ask, answer, seconds=seconds))
-    display(verdict)
+    with withheld.watched(id.partition("/")[0]) as called:
+        verdict = question.grade(partial(question.ask, answer, seconds=seconds))
+    display(verdict._replace(hints=(*map(WITHHELD.format, called), *verdict.hints)))
     if not verdict.right:
         raise NotYet(f"{verdict.earned:g} of {verdict.points:g} points so far")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnlib.clinic.catalogue import CATALOGUE, GATED
-from rnnlib.coursework import problem_sets
+from rnnlib.coursework import asking, problem_sets
 from rnnlib.coursework.answers import attempt, plain
 from rnnlib.coursework.questions import PUBLIC, NotYet, Question, check, load
 
@@ -15,7 +15,6 @@ QUESTIONS = [
     q for name in problem_sets.NAMES for q in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS
 ]
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.id)
-by_name = Question._field_defaults["call"]
 SEEDS = (PUBLIC, "a", "b")
 
 
@@ -36,7 +35,7 @@ def test_the_reference_earns_all(question, dtype):
 def test_every_mistake_is_rejected_and_named(question, measured):
     assert len(question.mistakes) >= 2
     for name, mistake in question.mistakes.items():
-        answer = unnamed(mistake.answer) if question.call is by_name else mistake.answer
+        answer = unnamed(mistake.answer) if asking.how(question.id)[0] is asking.by_name else mistake.answer
         verdict = graded(question, answer, seed="a")
         assert not verdict.right, f"{name} passes"
         assert name in verdict.mistakes, f"{name} is taken for {verdict.mistakes}:\n{verdict}"

@@ -7,8 +7,11 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from functools import cache
 from pathlib import Path
+
+from rnnlib.coursework import withheld
 
 MIB = 2**20
 SHARED = 64  # MiB of /dev/shm
@@ -50,13 +53,14 @@ def _no_namespaces():
     return ["--disable-userns"] if "--disable-userns" in said.stdout + said.stderr else []
 
 
-def command(limits, folder: str, sandboxed: bool) -> list[str]:
+def command(limits, folder: str, sandboxed: bool, bare: str = "") -> list[str]:
     """Give the command line that starts a worker.
 
     Args:
         limits: see `sandbox.Limits`.
         folder: for its files, where there is no sandbox.
         sandboxed: whether bubblewrap is around it.
+        bare: a problem set, whose answers must not use all of rnnlib; "" for all of it.
 
     Returns:
         The command and its arguments.
@@ -72,18 +76,36 @@ def command(limits, folder: str, sandboxed: bool) -> list[str]:
     worker = [sys.executable, "-m", "rnnlib.coursework.grading.worker", json.dumps(kernel)]
     if not sandboxed:
         return worker
-    settings = [part for item in environment("/tmp", True).items() for part in ("--setenv", *item)]
-    return [*_BOX, *_no_namespaces(), *settings, *_mounts(limits.files), *worker]
+    settings = [part for item in environment("/tmp", bare).items() for part in ("--setenv", *item)]
+    return [*_BOX, *_no_namespaces(), *settings, *_mounts(limits.files, bare), *worker]
 
 
-def _mounts(files):
+@cache
+def _package(bare):
+    """The folder that rnnlib is imported from; of a bare one, written once, what holds it as long as this process lives."""
+    if not bare:
+        return Path(__file__).parents[3], None
+    folder = tempfile.TemporaryDirectory(prefix=f"rnnlib-{bare}-", ignore_cleanup_errors=True)
+    withheld.write_bare(bare, Path(folder.name))
+    return Path(folder.name), folder
+
+
+def _mounts(files, bare=""):
     """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
+    package, whole = _package(bare)[0], Path(__file__).parents[2]
     seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    seen |= {str(Path(__file__).parents[2])}
+    seen |= {str(package / "rnnlib")}
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
     for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
+    for name in withheld.outside(bare) if bare else ():  # over what is withheld there is something that says so
+        for site_packages in map(Path, sorted({*site.getsitepackages(), sysconfig.get_path("purelib")})):
+            inside = not any(Path(name).is_relative_to(other) for other in withheld.outside(bare) if other != name)
+            if inside and (site_packages / name).is_dir():
+                mounts += ["--ro-bind", str(package / name), str(site_packages / name)]
+    if bare and any(whole.is_relative_to(path) for path in seen):
+        mounts += ["--ro-bind", str(package / "rnnlib"), str(whole)]
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():
             mounts += ["--symlink", os.readlink(path), path]
@@ -94,10 +116,10 @@ def _mounts(files):
     return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def environment(folder: str, sandboxed: bool) -> dict[str, str]:
+def environment(folder: str, bare: str = "") -> dict[str, str]:
     """Give all environment variables of a worker."""
-    paths = {} if sandboxed else {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return paths | {
+    return {
+        "PYTHONPATH": str(_package(bare)[0]),
         "PATH": "/usr/bin:/bin",
         "HOME": folder,
         "TMPDIR": folder,

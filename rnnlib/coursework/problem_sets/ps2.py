@@ -153,17 +153,6 @@ def _along(rng, T, B, step, only=None):
     return {"params": p, "direction": v, "xs": xs, "targets": targets, "step": step}
 
 
-def _with_its_loss(function, inputs):
-    """Call with the loss of `inputs` as a function of the parameters, summed in float64 whatever these are."""
-    xs, targets = (np.asarray(inputs[name], np.float64) for name in ("xs", "targets"))
-
-    def loss(params):
-        params = ElmanParams(*(np.asarray(p, np.float64) for p in params))
-        return losses.squared_error(bptt.forward(params, xs).ys, targets)
-
-    return function(loss, inputs["params"], inputs["direction"], inputs["step"])
-
-
 def _slope_along(loss, params, direction, step, *, bug=None):
     push = step / np.sqrt(sum((v**2).sum() for v in direction)) if bug == "unit_length" else step
     ends = {"forward": (push, 0), "wrong_way": (-push, push)}.get(bug, (push, -push))
@@ -181,7 +170,6 @@ CENTRAL_DIFFERENCE = Question(
         "the recurrent weights alone move": partial(_along, T=6, B=1, step=0.2, only="W_hh"),
     },
     reference=_slope_along,
-    call=_with_its_loss,
     mistakes=known(
         _slope_along,
         forward="It is the forward difference, whose error shrinks as ε and not as ε². Nudge both ways.",
@@ -270,4 +258,5 @@ CHUNK_BACKWARD = Question(
     ),
 )
 
+USES = ("cells", "bptt.forward", "losses.squared_error")
 QUESTIONS = (READOUT_GRADIENTS, DELTAS, BACKWARD, CENTRAL_DIFFERENCE, BUG_HUNT, CHUNK_BACKWARD)

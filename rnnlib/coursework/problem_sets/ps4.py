@@ -32,9 +32,9 @@ def _zeroed(rows):
     return np.concatenate([0 * rows[:1], rows[1:]]).astype(rows.dtype)
 
 
-def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1, scanned=1):
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1):
     hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
-    return {"last_if_scanned": scanned * hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
+    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
 
 
 CHANGE = Question(
@@ -55,10 +55,7 @@ CHANGE = Question(
         ),
         from_zero=("The first carry is params.h0, for every sequence.", {"start": 0}),
         no_b_y=("b_y is missing in the output.", {"bias": 0}),
-        loop=("The numbers are right, but no scan made them: a Python loop is written out T times.", {"scanned": 0}),
     ),
-    jax=True,
-    call=programs.scanned("last_if_scanned", "ys"),
 )
 
 
@@ -92,8 +89,6 @@ TRANSLATED = Question(
         carry=("The carry leaves the body in the wrong order: one step ago and two are swapped.", {"stuck": True}),
         old_state=("s is made of the state before the step: use the new one.", {"old": True}),
     ),
-    jax=True,
-    call=programs.measured(lambda f, inputs: f(inputs)),
 )
 
 
@@ -104,7 +99,7 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
         h = g * np.tanh(p + h @ params.W_hh) + (no != "rest") * (1 - g) * h
         hs.append(h)
     ys = np.stack(hs) @ params.W_hy + params.b_y
-    return {"ys": ys, "ys_if_hoisted": ys}
+    return {"ys_if_hoisted": ys}
 
 
 HOISTED = Question(
@@ -121,8 +116,6 @@ HOISTED = Question(
         no_rest=("(1 − g_t) ⊙ h_{t-1} is missing.", {"no": "rest"}),
         from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
     ),
-    jax=True,
-    call=programs.measured(programs.counted),
     hint=programs.on_the_loop,
 )
 
@@ -172,8 +165,6 @@ CUTS = Question(
         reset=("The state is set back to h0. Carry it on, as a constant.", {"keep": 0, "start": 1}),
         outputs=("The output of a cut step is stopped too. Stop the state that enters, alone.", {"heard": np.invert}),
     ),
-    jax=True,
-    call=programs.measured(programs.gradient),
 )
 
 
@@ -216,14 +207,12 @@ CHECKPOINTED = Question(
         stopped=("Errors stop between chunks: that is truncation. Checkpoints lose nothing.", {"cut": True}),
         stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
     ),
-    jax=True,
-    call=programs.measured(programs.with_memory),
     hint=programs.on_memory,
 )
 
 
 def _returns(
-    rewards, discounts, last, d_returns, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}, scanned=1
+    rewards, discounts, last, d_returns, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}
 ):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
@@ -232,7 +221,7 @@ def _returns(
     for t in range(len(rewards))[::back]:
         d_rewards[t] = d_returns[t] + (discounts[t] * error if entry else error)
         error = d_rewards[t] if entry else discounts[t] * d_rewards[t]
-    made = {"returns_if_two_scans": returns * scanned, "d_rewards": d_rewards}
+    made = {"returns": returns, "d_rewards": d_rewards}
     made |= {"d_discounts": d_rewards * after, "d_last": error}
     return made | edit(after=after, d_returns=d_returns, **made)
 
@@ -255,7 +244,7 @@ RETURNS = Question(
         entry=("An error is discounted by the step that it leaves, not by the one that it enters.", {"entry": True}),
         own_return=(
             "A discount multiplies the next return, not its own.",
-            _edits(d_discounts=lambda m: m["d_rewards"] * m["returns_if_two_scans"]),
+            _edits(d_discounts=lambda m: m["d_rewards"] * m["returns"]),
         ),
         own_error=(
             "d_discounts takes d_returns alone: take the whole error.",
@@ -273,10 +262,8 @@ RETURNS = Question(
             "d_last is what is left of the error after the last step.",
             _edits(d_last=lambda m: 0 * m["d_last"]),
         ),
-        loop=("The numbers are right, but fewer than two scans made them.", {"scanned": 0}),
     ),
-    jax=True,
-    call=programs.scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
 )
 
+USES = ("jax", "cells", "losses")
 QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)

@@ -4,40 +4,20 @@ The net is a small Elman net whose parameters lie in one vector θ; nets and pro
 """
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
 from rnnlib import cg, curvature, losses
-from rnnlib.cells import ElmanParams, elman_step, init_elman
-from rnnlib.coursework.problem_sets.programs import Precompiled, compiled, jit
+from rnnlib.coursework.problem_sets.calls import CALLS, Scored, Seen, System
+from rnnlib.coursework.problem_sets.programs import Precompiled, jit
 from rnnlib.coursework.problem_sets.rules import STOPS, TRUST
 from rnnlib.coursework.problem_sets.shared import net
 from rnnlib.coursework.questions import Mistake, Question
 
-_SHAPES = [np.shape(p) for p in init_elman(2, 4, 3, rng=np.random.default_rng(0))]  # D, H, K
-_CUTS = np.cumsum([np.prod(shape) for shape in _SHAPES])
-
-
 def _wrong(function, says, **options):
     return Mistake(Precompiled(function, **options), says)
-
-
-class _Scored(NamedTuple):  # what `objective` is made of
-    xs: Any
-    targets: Any
-    weights: Any
-
-
-class _Seen(NamedTuple):  # what `outputs` is made of
-    xs: Any
-
-
-class _System(NamedTuple):  # what `product` is made of
-    A: Any
 
 
 def _problem(rng, T=3, B=2, scored=True):
@@ -49,31 +29,13 @@ def _problem(rng, T=3, B=2, scored=True):
     )
     given = {"theta": theta, "v": rng.standard_normal(theta.size)}
     if scored:
-        return {"objective": _Scored(xs, targets, weights)} | given
-    return {"outputs": _Seen(xs)} | given | {"weights": weights}
+        return {"objective": Scored(xs, targets, weights)} | given
+    return {"outputs": Seen(xs)} | given | {"weights": weights}
 
 
 def _cases(**options):
     sizes = {"a batch": {}, "one sequence": {"B": 1}, "a single step": {"T": 1, "B": 4}}
     return {name: partial(_problem, **size, **options) for name, size in sizes.items()}
-
-
-def _outputs(theta, xs):
-    parts = zip(jnp.split(theta, _CUTS[:-1]), _SHAPES, strict=True)
-    params, ys = ElmanParams(*(part.reshape(shape) for part, shape in parts)), []
-    h = jnp.broadcast_to(params.h0, (xs.shape[1], 4))
-    for x in xs:
-        y, h = jax.vmap(elman_step, (None, 0, 0))(params, x, h)
-        ys.append(y)
-    return jnp.stack(ys)
-
-
-def _objective(theta, xs, targets, weights):
-    return losses.softmax_cross_entropy(_outputs(theta, xs), targets, weights)
-
-
-def _call_objective(f, inputs):
-    return compiled(f, Partial(_objective, **inputs["objective"]._asdict()), inputs["theta"], inputs["v"])
 
 
 _hessian_vector = jit(curvature.hessian_vector)
@@ -89,7 +51,7 @@ def _row_sums(objective, theta, v):
 
 
 def _nearly(inputs, answer):
-    right = _call_objective(Precompiled(_directional_curvature), inputs)["Hv"]
+    right = CALLS[DIRECTIONAL_CURVATURE.id](Precompiled(_directional_curvature), inputs)["Hv"]
     apart = np.abs((answer["Hv"] if isinstance(answer, dict) else answer[0]) - right).max() / np.abs(right).max()
     if 1e-6 < apart < 0.05:
         return "Nearly: a quotient of differences is not exact. Take jax.jvp of the gradient."
@@ -112,8 +74,6 @@ DIRECTIONAL_CURVATURE = Question(
             _directional_curvature, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1
         ),
     },
-    jax=True,
-    call=_call_objective,
     hint=_nearly,
 )
 
@@ -166,8 +126,6 @@ GAUSS_NEWTON = Question(
         "mean": _wrong(_in_place, "L is a weighted sum, not a mean: leave w as it is.", scale=lambda w: w / w.sum()),
         "no J": _wrong(_in_place, "H_L meets the outputs themselves. It has to meet their change, J v.", change=False),
     },
-    jax=True,
-    call=lambda f, i: compiled(f, Partial(_outputs, xs=i["outputs"].xs), i["theta"], i["v"], i["weights"]),
 )
 
 
@@ -175,7 +133,7 @@ def _system(rng, warm=1, helped=True, steps=4, N=7):
     Q, units = np.linalg.qr(rng.standard_normal((N, N)))[0], rng.permutation(np.geomspace(1, 5, N))
     A = units[:, None] * (Q @ np.diag(np.geomspace(1, 20, N)) @ Q.T) * units
     inverse, (b, x0) = 1 / np.diag(A) if helped else np.ones(N), rng.standard_normal((2, N))
-    return {"product": _System(A), "b": 10 * b, "x0": warm * x0, "inverse": inverse, "steps": steps}
+    return {"product": System(A), "b": 10 * b, "x0": warm * x0, "inverse": inverse, "steps": steps}
 
 
 @partial(jax.jit, static_argnames="steps")
@@ -226,8 +184,7 @@ SOLVE = Question(
         "no half": _wrong(_by_hand, "φ lacks its ½: ½ x · A x − b · x.", half=1.0),
         "plain": _wrong(_by_hand, "The preconditioner is not used: directions are made of inverse * r.", plain=1),
     },
-    jax=True,
-    call=lambda f, i: f(Partial(jnp.matmul, i["product"].A), i["b"], i["x0"], i["inverse"], i["steps"]),
 )
 
+USES = ("jax", "cells", "losses")
 QUESTIONS = (DIRECTIONAL_CURVATURE, GAUSS_NEWTON, STOPS, TRUST, SOLVE)
