@@ -194,8 +194,15 @@ def check(id: str, answer: Callable, *, seconds: float = 30.0) -> None:
         raise TypeError(
             f"check: the answer must be your function, got {type(answer).__name__}. Try check({id!r}, name)."
         )
-    with withheld.watched(id.partition("/")[0]) as called:
-        verdict = question.grade(partial(question.ask, answer, seconds=seconds))
+    called = {}
+
+    def ask(inputs):
+        with withheld.watched(id.partition("/")[0]) as found:
+            given = question.ask(answer, inputs, seconds=seconds)
+        called.update(dict.fromkeys(found))
+        return given
+
+    verdict = question.grade(ask)
     display(verdict._replace(hints=(*map(WITHHELD.format, called), *verdict.hints)))
     if not verdict.right:
         raise NotYet(f"{verdict.earned:g} of {verdict.points:g} points so far")
