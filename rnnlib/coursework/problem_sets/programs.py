@@ -155,7 +155,7 @@ def with_memory(function, inputs):
     program = jax.make_jaxpr(jax.value_and_grad(loss))(params)
     value, *grads = jax.jit(jaxpr_as_fun(program))(*params)
     back = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
-    kept, given, chunk = (sum(map(jnp.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
+    kept, given, chunk = (sum(map(np.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
     used = {"kept": max(kept - given + chunk, 0), "largest": _largest(program, *params.W_hy.shape)}
     vector = jnp.concatenate([g.ravel() for g in grads])
     little, small = (vector * (n <= limit) for n, limit in zip(used.values(), _limits(inputs), strict=True))

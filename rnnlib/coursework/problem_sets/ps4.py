@@ -71,10 +71,10 @@ def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, outs=(1, 1), taps=1, 
 TRANSLATED = Question(
     id="ps4/translated",
     title="From Theano's words",
-    points=4,
+    points=3,
     cases={
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
-        for T in (6, 9, 2)
+        for T in (6, 9, 7)
     },
     reference=programs.named(_translated),
     mistakes=_wrongs(
@@ -105,7 +105,7 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
 HOISTED = Question(
     id="ps4/hoisted",
     title="What need not wait",
-    points=3,
+    points=2,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
     reference=programs.named(_hoisted),
     mistakes=_wrongs(
@@ -148,7 +148,7 @@ CUTS = Question(
     id="ps4/loss_with_cuts",
     title="Cuts by data",
     points=2,
-    cases=_batches(_cut),
+    cases=cases(_cut, {"a batch of sequences": (7, 2), "one sequence": (6, 1), "two steps": (2, 3)}),
     reference=programs.named(_with_cuts),
     mistakes=_wrongs(
         _with_cuts,
@@ -196,6 +196,7 @@ CHECKPOINTED = Question(
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
+    first=("loss",),
     reference=programs.named(_in_pieces),
     mistakes=_wrongs(
         _in_pieces,
@@ -211,8 +212,20 @@ CHECKPOINTED = Question(
 )
 
 
+def _played(rng, T, B):
+    drawn = _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))
+    return drawn | {"limit": float(rng.uniform(0.05, 0.1))}
+
+
+def _held(error, limit, *, whole=False, sign=False):
+    """An error within the limit: each entry by itself."""
+    if whole:
+        return error * min(1, limit / max(np.sqrt((error**2).sum()), 1e-9))
+    return limit * np.sign(error) if sign else np.clip(error, -limit, limit)
+
+
 def _returns(
-    rewards, discounts, last, d_returns, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}
+    rewards, discounts, last, d_returns, limit, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}, hold=_held
 ):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
@@ -220,10 +233,10 @@ def _returns(
         returns[t] = value = rewards[t] + discounts[t] * value
     for t in range(len(rewards))[::back]:
         d_rewards[t] = d_returns[t] + (discounts[t] * error if entry else error)
-        error = d_rewards[t] if entry else discounts[t] * d_rewards[t]
+        error = hold(d_rewards[t] if entry else discounts[t] * d_rewards[t], limit)
     made = {"returns": returns, "d_rewards": d_rewards}
     made |= {"d_discounts": d_rewards * after, "d_last": error}
-    return made | edit(after=after, d_returns=d_returns, **made)
+    return made | edit(after=after, d_returns=d_returns, limit=limit, **made)
 
 
 def _edits(**edits):
@@ -233,11 +246,19 @@ def _edits(**edits):
 RETURNS = Question(
     id="ps4/returns_and_back",
     title="A scan turned round by hand",
-    points=2,
-    cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
+    points=4,
+    cases=cases(_played, {"a batch of sequences": (7, 2), "one sequence": (9, 1), "many sequences": (6, 5)}),
+    first=("d_rewards",),
     reference=programs.named(_returns),
     mistakes=_wrongs(
         _returns,
+        unheld=("Nothing is held within the limit: it is the plain derivative.", {"hold": lambda error, limit: error}),
+        whole=("It scales the errors of the batch together: hold each entry by itself.", {"hold": partial(_held, whole=1)}),
+        sign=("Every error is set to the limit: those within it stay.", {"hold": partial(_held, sign=1)}),
+        held_late=(
+            "The whole error is held, with what is said to the return itself. Hold what is handed on.",
+            _edits(d_rewards=lambda m: np.clip(m["d_rewards"], -m["limit"], m["limit"])),
+        ),
         forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),
         no_last=("After the last step comes `last`, not zero.", {"begin": 0}),
         back_again=("Errors travel as the returns do. They go the other way: from t = 1 on.", {"back": -1}),
@@ -256,7 +277,7 @@ RETURNS = Question(
         ),
         undiscounted=(
             "On its way to `last` the error has one more discount to pass.",
-            _edits(d_last=lambda m: m["d_rewards"][-1]),
+            _edits(d_last=lambda m: np.clip(m["d_rewards"][-1], -m["limit"], m["limit"])),
         ),
         no_d_last=(
             "d_last is what is left of the error after the last step.",

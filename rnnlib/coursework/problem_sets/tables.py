@@ -60,6 +60,8 @@ LIVING = Question(
         "last hears all": wrong(_living, "`last` looks too far back: step T − window is shut off.", last="far back"),
         "future": wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
+    first=("windowed",),  # the others are chapter 06's
+    easy=("a stride of one",),
     hint=_first_wrong,
 )
 
