@@ -62,7 +62,7 @@ class Question(NamedTuple):
         return asking.ask(self.id, function, inputs, seconds=seconds)
 
     def judge(self, case: str, inputs: dict[str, Any], answer: Answer) -> Case:
-        """Hold an answer against the reference, and name the mistakes that lead to it.
+        """Hold an answer against the reference.
 
         Args:
             case: its name.
@@ -70,7 +70,7 @@ class Question(NamedTuple):
             answer: what came.
 
         Returns:
-            The verdict on this case.
+            The verdict on this case, which names no mistakes yet.
         """
         wanted = self.ask(self.reference, inputs)
         if wanted.trouble:
@@ -78,13 +78,10 @@ class Question(NamedTuple):
         if answer.trouble:
             called = describe(inputs) if asking.how(self.id)[0] is asking.by_name else ""
             return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
-        tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if asking.how(self.id)[1] else ())]
-        parts = compare(answer.value, wanted.value, tolerance)
+        parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value, answer.value))
         changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
-        wrong = not all(part.right for part in parts)
-        named = self._named(inputs, answer.value, tolerance) if wrong else ()
-        return Case(case, parts, says, named, "", self.first, case in self.easy)
+        return Case(case, parts, says, (), "", self.first, case in self.easy)
 
     def conclude(self, cases: tuple[Case, ...], hint: str | None = None) -> Verdict:
         """Put the cases together, with the mistakes in words.
@@ -116,26 +113,45 @@ class Question(NamedTuple):
         Returns:
             The `Verdict`.
         """
-        judged, hint = [], None
+        judged, asked = [], []
         for case in self.cases:
             inputs = self.inputs(case, seed, dtype)
             answer = answers(inputs)
             judged.append(self.judge(case, inputs, answer))
-            if self.hint and hint is None and not judged[-1].says and judged[-1].share < 1:
-                hint = _quietly(self.hint, inputs, answer.value)
+            asked.append((inputs, answer))
             if answer.trouble and answer.trouble.startswith((UNANSWERED, LATE)):  # so would the others
                 judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
                 break
-        return self.conclude(tuple(judged), hint)
+        verdict = self.conclude(tuple(self._named(judged, asked)))
+        return (
+            verdict if verdict.mistakes or not self.hint else self.conclude(verdict.cases, self._hinted(judged, asked))
+        )
 
-    def _named(self, inputs, value, tolerance):
-        """Mistakes that give exactly this answer."""
-        names, value = [], _finite(value)
-        for name, mistake in self.mistakes.items():
-            made = self.ask(mistake.answer, inputs)
-            if made.trouble is None and all(part.right for part in compare(value, _finite(made.value), tolerance)):
-                names.append(name)
-        return tuple(names)
+    def _hinted(self, judged, asked):
+        """What to do about the first case of which the hint can say anything."""
+        wrong = (pair for case, pair in zip(judged, asked, strict=False) if not case.says and case.share < 1)
+        return next(filter(None, (_quietly(self.hint, inputs, answer.value) for inputs, answer in wrong)), None)
+
+    def _named(self, judged, asked):
+        """The cases with the mistakes that give exactly these answers, sought in small cases first, and then among those found."""
+        wrong = [i for i, (_, answer) in enumerate(asked) if judged[i].share < 1 and not answer.trouble]
+        names, found = tuple(self.mistakes), list(judged)
+        if len(wrong) < sum(case.share < 1 for case in judged):
+            return found  # no mistake that is known explains what went wrong with a call
+        for i in sorted(wrong, key=lambda i: _size(asked[i][0])):
+            names = tuple(name for name in names if self._gives(name, *asked[i]))
+            found[i] = judged[i]._replace(mistakes=names)
+        return found
+
+    def _gives(self, name, inputs, answer):
+        made = self.ask(self.mistakes[name].answer, inputs)
+        if made.trouble:
+            return False
+        tolerance = self._tolerance(inputs, answer.value, made.value)
+        return all(part.right for part in compare(_finite(answer.value), _finite(made.value), tolerance))
+
+    def _tolerance(self, inputs, wanted, given):
+        return self.tolerance[_is_single(wanted, plain(inputs), given if asking.how(self.id)[1] else ())]
 
 
 def load(id: str) -> Question:
@@ -215,6 +231,10 @@ def _cast(leaf, dtype):
 
 def _is_single(*trees):
     return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
+
+
+def _size(inputs):
+    return sum(np.size(leaf) for leaf in jax.tree.leaves(inputs))
 
 
 def _finite(tree):

@@ -12,7 +12,12 @@ from rnnlib.coursework import problem_sets
 ROOT = Path(__file__).parents[1]  # of rnnlib
 NEEDED = {  # by what calls the answers, whoever they are
     *("__init__.py", "_threads.py", "validation.py", "coursework/__init__.py", "coursework/answers.py"),
-    *("coursework/asking.py", "coursework/problem_sets/__init__.py", "coursework/problem_sets/programs.py", "coursework/problem_sets/calls.py"),
+    *(
+        "coursework/asking.py",
+        "coursework/problem_sets/__init__.py",
+        "coursework/problem_sets/programs.py",
+        "coursework/problem_sets/calls.py",
+    ),
     *("coursework/grading/__init__.py", "coursework/grading/wire.py", "coursework/grading/worker.py"),
 }
 OUTSIDE = {  # packages that hold answers, or that no answer needs, unless a set uses them: none of their files is in the box
@@ -143,7 +148,9 @@ def _reachable(source, names):
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     while waiting:
         kept |= waiting
-        said = {node.id for name in waiting & functions.keys() for node in ast.walk(functions[name]) if hasattr(node, "id")}
+        said = {
+            node.id for name in waiting & functions.keys() for node in ast.walk(functions[name]) if hasattr(node, "id")
+        }
         waiting = said & functions.keys() - kept
     tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or node.name in kept]
     return ast.unparse(tree)

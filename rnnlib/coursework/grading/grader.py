@@ -144,7 +144,9 @@ def _needed(source):
 def _step(cell):
     info = cell.metadata.get("nbgrader", {})
     if not info.get("grade") or info.get("solution"):
-        return Step(cell.source, needed=_needed(cell.source) if info.get("locked") and not info.get("solution") else None)
+        return Step(
+            cell.source, needed=_needed(cell.source) if info.get("locked") and not info.get("solution") else None
+        )
     match ast.parse(cell.source).body:
         case [ast.Expr(ast.Call(ast.Name("check"), [ast.Constant(str() as question), ast.Name(name)], []))]:
             return Step(cell.source, question, name)

@@ -28,6 +28,7 @@ ADVICE = {  # words of JAX's → what to do
     "carry input and carry output must": "The carry must leave the body as it came: same form, order, shapes and dtypes. "
     "Is h0, (H,), broadcast to (B, H)?",
     "__array__() was called on traced array": "In a body use jnp, not np: what JAX traces has no numbers yet.",
+    "Incompatible shapes for broadcasting": "(B,) beside (B, H) needs an axis: [:, None].",
     **dict.fromkeys(("boolean conversion", "truth value"), "`if` can't ask what JAX traces: choose by jnp.where."),
 }
 

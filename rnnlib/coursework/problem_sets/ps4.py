@@ -32,9 +32,11 @@ def _zeroed(rows):
     return np.concatenate([0 * rows[:1], rows[1:]]).astype(rows.dtype)
 
 
-def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1):
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1, at_1=0):
     hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
-    return {"last": hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
+    ys = seen(hs) @ params.W_hy + bias * params.b_y
+    ys[0] += at_1 * params.b_y
+    return {"last": hs[-1], "ys": ys}
 
 
 CHANGE = Question(
@@ -54,7 +56,16 @@ CHANGE = Question(
             {"seen": lambda hs: np.diff(_zeroed(hs), axis=0)},
         ),
         from_zero=("The first carry is params.h0, for every sequence.", {"start": 0}),
-        no_b_y=("b_y is missing in the output.", {"bias": 0}),
+        no_b_y=("b_y is missing, or cancels where two outputs are subtracted. It is added once.", {"bias": 0}),
+        outputs=(
+            "It is the change of the *outputs*, in which b_y cancels. Subtract the states, then read.",
+            {"seen": lambda hs: np.diff(_zeroed(hs), axis=0), "bias": 0, "at_1": 1},
+        ),
+        twice=("b_y is added twice: to an output, and to what is made of it.", {"bias": 2}),
+        late=(
+            "It is one step late: at step t it reports h_{t-1} − h_{t-2}.",
+            {"seen": lambda hs: _zeroed(hs[1:] * 0 + np.concatenate([hs[:1], hs[1:-1] - hs[:-2]]))},
+        ),
     ),
 )
 
@@ -253,7 +264,10 @@ RETURNS = Question(
     mistakes=_wrongs(
         _returns,
         unheld=("Nothing is held within the limit: it is the plain derivative.", {"hold": lambda error, limit: error}),
-        whole=("It scales the errors of the batch together: hold each entry by itself.", {"hold": partial(_held, whole=1)}),
+        whole=(
+            "It scales the errors of the batch together: hold each entry by itself.",
+            {"hold": partial(_held, whole=1)},
+        ),
         sign=("Every error is set to the limit: those within it stay.", {"hold": partial(_held, sign=1)}),
         held_late=(
             "The whole error is held, with what is said to the return itself. Hold what is handed on.",
