@@ -138,7 +138,7 @@ class Question(NamedTuple):
         names, found = tuple(self.mistakes), list(judged)
         if len(wrong) < sum(case.share < 1 for case in judged):
             return found  # no mistake that is known explains what went wrong with a call
-        for i in sorted(wrong, key=lambda i: _size(asked[i][0])):
+        for i in sorted(wrong, key=lambda i: sum(map(np.size, jax.tree.leaves(asked[i][0])))):
             names = tuple(name for name in names if self._gives(name, *asked[i]))
             found[i] = judged[i]._replace(mistakes=names)
         return found
@@ -231,10 +231,6 @@ def _cast(leaf, dtype):
 
 def _is_single(*trees):
     return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
-
-
-def _size(inputs):
-    return sum(np.size(leaf) for leaf in jax.tree.leaves(inputs))
 
 
 def _finite(tree):

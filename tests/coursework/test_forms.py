@@ -88,3 +88,15 @@ def test_the_loss_with_every_state_kept_earns_nothing():
     )
     assert verdict.earned == 0, verdict
     assert "kept 30550 (allowed 768)" in str(verdict)
+
+
+def test_differences_of_the_gradient_are_not_exact():
+    def by_differences(objective, theta, v, h=1e-5):
+        slope = jax.grad(objective)
+        Hv = (slope(theta + h * v) - slope(theta - h * v)) / (2 * h)
+        return Hv, v @ Hv / (v @ v)
+
+    question = load("ps6/directional_curvature")
+    verdict = question.grade(lambda inputs: question.ask(by_differences, inputs))
+    assert verdict.earned == 0, verdict
+    assert "a quotient of differences is not exact" in str(verdict)

@@ -17,8 +17,8 @@ from rnnlib.coursework.problem_sets.shared import net
 from rnnlib.coursework.questions import Mistake, Question
 
 
-def _wrong(function, says, **options):
-    return Mistake(Precompiled(function, **options), says)
+def _wrong(function, says, worth=0.0, **options):
+    return Mistake(Precompiled(function, **options), says, worth)
 
 
 def _problem(rng, T=3, B=2, scored=True):
@@ -30,7 +30,7 @@ def _problem(rng, T=3, B=2, scored=True):
     )
     given = {"theta": theta, "v": rng.standard_normal(theta.size)}
     if scored:
-        return {"objective": Scored(xs, targets, weights)} | given
+        return {"objective": Scored(xs, targets, weights, 1e9)} | given  # ripples finer than any difference
     return {"outputs": Seen(xs)} | given | {"weights": weights}
 
 
@@ -56,7 +56,8 @@ def _unit(objective, theta, v):
 
 
 def _nearly(inputs, answer):
-    right = CALLS[DIRECTIONAL_CURVATURE.id](Precompiled(_directional_curvature), inputs)["Hv"]
+    smooth = inputs | {"objective": inputs["objective"]._replace(ripple=0.0)}
+    right = CALLS[DIRECTIONAL_CURVATURE.id](Precompiled(_directional_curvature), smooth)["Hv"]
     apart = np.abs((answer["Hv"] if isinstance(answer, dict) else answer[0]) - right).max() / np.abs(right).max()
     if 1e-6 < apart < 0.05:
         return "Nearly: a quotient of differences is not exact. Take jax.jvp of the gradient."
@@ -76,10 +77,10 @@ DIRECTIONAL_CURVATURE = Question(
             _unit, "v is divided by its length first. H v is asked for v as it is; c alone has no length."
         ),
         "root": _wrong(
-            _directional_curvature, "Divide by v · v, not by its root: v stands twice above.", per=jnp.linalg.norm
+            _directional_curvature, "Divide by v · v, not by its root: v stands twice above.", 0.5, per=jnp.linalg.norm
         ),
         "not normed": _wrong(
-            _directional_curvature, "Divide v · Hv by v · v: the length of v must not matter.", per=lambda v: 1
+            _directional_curvature, "Divide v · Hv by v · v: the length of v must not matter.", 0.5, per=lambda v: 1
         ),
     },
     hint=_nearly,

@@ -12,24 +12,39 @@ from rnnlib.coursework.questions import check, load
 from rnnlib.coursework.withheld import uses
 from tests.conftest import ROOT
 
+RUN = "bptt.backward(params, bptt.forward(params, xs), d_ys)"
 BACKWARD = "def backward(params, xs, d_ys):\n    return "
 SHORTCUTS = {  # what a learner hands in, and for which Question
-    "the reference": ("ps2/backward", "from rnnlib import bptt\n" + BACKWARD + "bptt.backward(params, bptt.forward(params, xs), d_ys)"),
+    "the reference": ("ps2/backward", "from rnnlib import bptt\n" + BACKWARD + RUN),
     "its twin": ("ps2/backward", BACKWARD + "__import__('rnnlib').bptt.backward_per_step(params, None, d_ys)"),
-    "its deltas": ("ps2/deltas", "from rnnlib.bptt import deltas as d\ndef deltas(params, hs, d_ys):\n    return d(params, hs, d_ys)"),
-    "no mistake of the clinic's": ("ps2/backward", "from rnnlib import clinic\n" + BACKWARD + "clinic.wrong_gradient((), params, xs, d_ys)"),
-    "loaded again": ("ps2/backward", "import importlib, rnnlib.bptt\n" + BACKWARD + "importlib.reload(rnnlib.bptt).backward(params, None, d_ys)"),
+    "its deltas": (
+        "ps2/deltas",
+        "from rnnlib.bptt import deltas as d\ndef deltas(params, hs, d_ys):\n    return d(params, hs, d_ys)",
+    ),
+    "no mistake of the clinic's": (
+        "ps2/backward",
+        "from rnnlib import clinic\n" + BACKWARD + "clinic.wrong_gradient((), params, xs, d_ys)",
+    ),
+    "loaded again": (
+        "ps2/backward",
+        "import importlib\nfrom rnnlib import bptt\nimportlib.reload(bptt)\n" + BACKWARD + RUN,
+    ),
     "read and run": (
         "ps2/backward",
-        "import rnnlib.bptt\nnames = {}\nexec(open(rnnlib.bptt.__file__).read(), names)\n" + BACKWARD + "names['backward'](params, None, d_ys)",
+        "import rnnlib.bptt\nnames = {}\nexec(open(rnnlib.bptt.__file__).read(), names)\n"
+        + BACKWARD
+        + "names['backward'](params, None, d_ys)",
     ),
     "asked of the Question": (
         "ps2/backward",
-        "from rnnlib.coursework.questions import load\n" + BACKWARD + "load('ps2/backward').reference(params=params, xs=xs, d_ys=d_ys)",
+        "from rnnlib.coursework.questions import load\n"
+        + BACKWARD
+        + "load('ps2/backward').reference(params=params, xs=xs, d_ys=d_ys)",
     ),
     "jax.grad": (
         "ps2/bug_hunt",
-        "import jax\ndef leaky_backward(params, xs, hs, d_ys, leak):\n    import jax\n    return jax.grad(lambda p: (p.h0 ** 2).sum())(params)._asdict()",
+        "import jax\ndef leaky_backward(params, xs, hs, d_ys, leak):\n    import jax\n"
+        "    return jax.grad(lambda p: (p.h0 ** 2).sum())(params)._asdict()",
     ),
     "library": (
         "ps5/chunks",
@@ -67,7 +82,7 @@ SHORTCUTS = {  # what a learner hands in, and for which Question
         "from rnnlib import curvature, losses\ndef gauss_newton(outputs, theta, v, weights):\n"
         "    return curvature.gauss_newton(outputs, lambda ys: losses.softmax_cross_entropy(ys, 0, weights), theta)(v)",
     ),
-}  # fmt: skip
+}
 
 
 LOOK = """
