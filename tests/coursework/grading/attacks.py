@@ -201,20 +201,20 @@ def submissions(**places: str) -> dict[str, Submission]:
     stub = {"solved": False, "earns": 0.0}
     return {
         "perfect": Submission(),
-        "half": Submission(answer(backward_answer="", hunt_answer="", chunk_answer=""), earns=6.0),
+        "half": Submission(answer(backward_answer="", hunt_answer="", chunk_answer="", jordan_answer=""), earns=4.0),
         "untouched": Submission(**stub, says="Not answered yet"),
         "error-not-carried": Submission(
             answer(backward_answer=BACKWARD.format(sign="", carried=0)),
-            earns=ALL - 6 + 3.33,
+            earns=ALL - 4 + 1.6,
             says="The error is not carried back from step t+1",
         ),
         "wrong-sign": Submission(
             answer(backward_answer=BACKWARD.format(sign="-", carried="carried")),
-            earns=ALL - 6,
+            earns=ALL - 4,
             says="The sign is turned round",
         ),
         "ready-made": Submission(
-            answer(backward_answer=READY), earns=ALL - 6, says="rnnlib.bptt.backward is not there for answers"
+            answer(backward_answer=READY), earns=ALL - 4, says="rnnlib.bptt.backward is not there for answers"
         ),
         "raises": Submission(
             answer(deltas_answer="def deltas(params, hs, d_ys):\n    return params.nothing"),
