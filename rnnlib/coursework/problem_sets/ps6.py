@@ -219,7 +219,7 @@ SOLVE = Question(
         ),
         "upside down": _wrong(_by_hand, "β is upside down: new r · y over old.", beta=lambda new, old: old / new),
         "minus": _wrong(_by_hand, "β has the wrong sign: p = y + β p.", beta=lambda new, old: -new / old),
-        "no half": _wrong(_by_hand, "φ lacks its ½: ½ x · A x − b · x.", half=1.0),
+        "no half": _wrong(_by_hand, "φ lacks its ½: ½ x · A x − b · x.", 0.5, half=1.0),
         "plain": _wrong(_by_hand, "The preconditioner is not used: directions are made of inverse * r.", power=0),
     },
 )
