@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -26,8 +26,9 @@ def ask(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float =
         The `Answer`.
     """
     call, as_jax = how(id)
-    given = {name: _own(value, as_jax) for name, value in inputs.items()}
-    return attempt(partial(call, function), given, seconds=seconds)
+    with _as_asked(as_jax):
+        given = {name: _own(value, as_jax) for name, value in inputs.items()}
+        return attempt(partial(call, function), given, seconds=seconds)
 
 
 def how(id: str) -> tuple[Callable, bool]:
@@ -82,6 +83,15 @@ def with_its_loss(function: Callable, inputs: dict[str, Any]) -> Any:
         return losses.squared_error(bptt.forward(params, xs).ys, targets)
 
     return function(loss, inputs["params"], inputs["direction"], inputs["step"])
+
+
+def _as_asked(as_jax):
+    """Let JAX keep inputs of float64 as they are, in whatever process: the judge's, the learner's."""
+    if not as_jax:
+        return nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def _own(value, as_jax):
