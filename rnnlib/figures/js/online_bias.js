@@ -21,8 +21,8 @@ function draw(data, root) {
   const tip = svg(inner, "path", { d: "M0 -8 L8 0 L0 8 L-8 0 Z", fill: "#fff", stroke: COLOUR.ink, "stroke-width": 2.5 });
   const gap = svg(inner, "line", { stroke: COLOUR.blue, "stroke-width": 2, "stroke-dasharray": "4 3" });
   const mean = svg(inner, "rect", { width: 13, height: 13, fill: COLOUR.blue, stroke: "#fff", "stroke-width": 2 });
-  [["◇", "exact gradient", COLOUR.ink, 96], ["●", "a draw", COLOUR.orange, 186], ["■", "mean of the draws", COLOUR.blue, 252]].forEach(([mark, name, fill, x], i) =>
-    svg(figure, "text", { x: plane.left + [0, 124, 196][i], y: plane.top + plane.height + 20, style: `fill: ${fill}; font-weight: 600` }, `${mark} ${name}`));
+  [["◇", "exact gradient", COLOUR.ink], ["●", "a draw", COLOUR.orange], ["■", "mean of the draws", COLOUR.blue]].forEach(([mark, name, fill, x], i) =>
+    svg(figure, "text", { x: plane.left + [0, 136, 216][i], y: plane.top + plane.height + 20, style: `fill: ${fill}; font-weight: 600` }, `${mark} ${name}`));
 
   // Right: error of the mean by number of draws, both logarithmic.
   const box = { left: 462, right: 806, top: 26, bottom: 326 };
@@ -37,6 +37,7 @@ function draw(data, root) {
   }
   for (let n = 1; n <= most; n *= 8) svg(figure, "text", { x: x(n), y: box.bottom + 18, "text-anchor": "middle" }, n);
   svg(figure, "text", { x: (box.left + box.right) / 2, y: box.bottom + 38, "text-anchor": "middle" }, "draws averaged");
+  svg(figure, "text", { x: box.left + 8, y: box.bottom - 10, style: `fill: ${COLOUR.grey}` }, "grey: the other methods");
   const path = ({ errors, drawn }) => (drawn ? errors : [errors[0], errors[0]]).map((error, i, all) => `${x(drawn ? i + 1 : i ? most : 1)},${y(error)}`).join(" ");
   const lines = methods.map((method) => svg(figure, "polyline", { points: path(method), fill: "none" }));
   const bead = svg(figure, "circle", { r: 6, fill: COLOUR.blue, stroke: "#fff", "stroke-width": 2 });
@@ -48,15 +49,21 @@ function draw(data, root) {
     update();
   }
 
-  // From which number of draws on the mean is expected to be nearer than another method, which has no variance.
+  // With how many draws the mean is as near, on average, as each method without variance.
   function passes(method) {
-    return methods.filter((other) => !other.drawn && other.bias > 1e-3).map((other) => ({ name: other.name, n: method.variance / other.bias ** 2 })).sort((a, b) => a.n - b.n);
+    const left = ({ bias }) => bias ** 2 - biasOf(method) ** 2; // what the variance may take
+    return methods.filter((other) => !other.drawn && left(other) > 1e-6).map((other) => ({ name: other.name, n: method.variance / left(other) })).sort((a, b) => a.n - b.n);
+  }
+
+  // A bias that chance would not leave of so many draws; else none.
+  function biasOf({ bias, variance, points }) {
+    return bias > 2 * Math.sqrt(variance / points.length) ? bias : 0;
   }
 
   function update() {
     const method = named(state.method), n = Math.min(state.n, method.points.length), used = method.points.slice(0, n);
     const centre = [0, 1].map((axis) => used.reduce((sum, point) => sum + point[axis], 0) / n);
-    const reach = 1.15 * Math.max(1.2, ...method.points.slice(0, 64).flat().map(Math.abs)), scale = plane.height / 2 / reach;
+    const reach = 1.1 * Math.max(1.2, ...method.points.slice(0, 64).flat().map(Math.abs)), scale = plane.height / 2 / reach;
     const at = ([along, across]) => [plane.width / 2 + scale * along, plane.height / 2 - scale * across];
     dots.replaceChildren();
     if (method.drawn) used.forEach((point) => { const [cx, cy] = at(point); svg(dots, "circle", { cx, cy, r: 3.5 }); });
@@ -76,11 +83,11 @@ function draw(data, root) {
     bead.setAttribute("cy", y(error));
     title.textContent = method.name;
     title.setAttribute("x", box.right);
-    title.setAttribute("y", Math.min(y(method.errors.at(-1)) - 10, box.bottom - 10));
+    title.setAttribute("y", Math.min(...method.errors.slice(-180).map(y), box.bottom) - 10);
     const first = `${method.name}: ${method.drawn ? `the mean of ${n} ${n === 1 ? "draw" : "draws"}` : "every draw"} is off by ${number(error)}. `;
     const rest = method.drawn
-      ? `Bias: none that chance would not explain; spread of one draw ${number(Math.sqrt(method.variance), 1)}, cosine ${number(method.cosine)}. `
-        + passes(method).map((other) => `Nearer than ${other.name} from ${Math.ceil(other.n)} draws on`).join("; ") + "."
+      ? `Bias: ${biasOf(method) ? number(method.bias) : "none that chance would not explain"}; spread of one draw ${number(Math.sqrt(method.variance), 1)}, cosine ${number(method.cosine)}. `
+        + passes(method).map((other, i) => `${i ? "" : "As near as "}${other.name} with ${Math.ceil(other.n)}`).join(", ") + (passes(method).length ? " draws." : "")
       : method.bias > 1e-6 ? `Bias ${number(method.bias)}, cosine ${number(method.cosine)}, no spread: each draw is the same, and averaging changes nothing.` : "No bias, no spread: it is the exact gradient.";
     say.textContent = first + rest;
   }
