@@ -7,14 +7,14 @@ follows from the one before and the immediate term I_t = ∂p_t/∂θ, and a los
 
 which is J_t M_{t-1} + ∂s_t/∂θ with J_t = ds_t/ds_{t-1}. Every method here is this recursion, with something dropped or drawn:
 
-    rtrl            nothing                                                                exact; S · P numbers
-    snap(n)         entries of M that are zero in the first n steps after a weight acts    biased; P numbers for n = 1
-    rflo            recur: nothing passes from unit to unit                                biased; P numbers
+    rtrl            nothing                                                                exact; S · N numbers
+    snap(n)         entries of M that are zero in the first n steps after a weight acts    biased; N numbers for n = 1
+    rflo            recur: nothing passes from unit to unit                                biased; N numbers
     truncated(k)    all that acted k or more steps ago, by going back (`truncation`)       biased; k states
-    uoro            M is u vᵀ, of random signs whose mean is right                         unbiased, noisy; S + P numbers
+    uoro            M is u vᵀ, of random signs whose mean is right                         unbiased, noisy; S + N numbers
     kf_rtrl         M is a ⊗ A, drawn with two signs a step                                unbiased, less noisy; about S² numbers
 
-for P recurrent weights and a state of S numbers. The state that a stream begins with is a constant: it has no gradient here.
+for N weights that act on the state and a state of S numbers. The state that a stream begins with is a constant: it has no gradient here.
 
     methods    the recursion and its contract: `Method`, one step of it, a whole sequence
     exact      rtrl, and what drops parts of it: snap, rflo; truncated

@@ -20,8 +20,8 @@ class Score(NamedTuple):
     variance: float  # the mean of ‖estimate − mean‖² / ‖exact‖²
     cosine: float  # of one estimate with the exact gradient, on average
     chance: float  # √(variance / samples): the bias that an unbiased method shows by chance
-    estimates: Float[np.ndarray, "N P"]  # every estimate, a weight a column, by the length of the exact gradient
-    exact: Float[np.ndarray, " P"]  # the exact gradient, by its length
+    estimates: Float[np.ndarray, "samples N"]  # every estimate, a weight a column, by the length of the exact gradient
+    exact: Float[np.ndarray, " N"]  # the exact gradient, by its length
 
 
 def gradient_bench(

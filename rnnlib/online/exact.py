@@ -1,7 +1,7 @@
 """Real-time recurrent learning, and what is left of it when parts are dropped: SnAp, RFLO; and truncation, which goes back instead.
 
-M has a row for each weight: how the state changes with it, (P, H) for each array of the state. In the cells of `rnnlib.cells` a weight
-acts on one unit; where units don't mix, H weights, one for each unit, can share a row and be told apart: (P / H, H).
+M has a row for each weight: how the state changes with it, (N, H) for each array of the state. In the cells of `rnnlib.cells` a weight
+acts on one unit; where units don't mix, H weights, one for each unit, can share a row and be told apart: (N / H, H).
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def snap(steps: int) -> Method:
 
     With n = 1 a weight's influence stays in the unit that it acts on, in all of a unit's numbers, such as an LSTM's h and c. From some n
     on nothing is dropped and it is RTRL: at once for a diagonal recurrence, at n = 2 for an Elman net without zeros in W_hh. What can be
-    reached follows from the zeros of the weights. For n = 1 a unit's numbers are carried for each weight; beyond, all S · P, zeros
+    reached follows from the zeros of the weights. For n = 1 a unit's numbers are carried for each weight; beyond, all S · N, zeros
     included: a dense stand-in, with RTRL's cost, for a sparse product.
 
     Args:

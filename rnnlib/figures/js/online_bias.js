@@ -94,4 +94,4 @@ function draw(data, root) {
   update();
 }
 
-export default explorable("online-bias", draw);
+export default explorable("online_bias", draw);

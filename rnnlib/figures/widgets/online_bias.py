@@ -15,7 +15,7 @@ def online_bias(scores: dict) -> OnlineBias:
     """Choose a method, average over more and more draws, and see where the mean goes and how far it is from the exact gradient.
 
     Args:
-        scores: by name, what `online.gradient_bench` returns: each with bias, variance, cosine, `estimates` (N, P) and `exact` (P,).
+        scores: by name, what `online.gradient_bench` returns: each with bias, variance, cosine, `estimates` (samples, N), `exact` (N,).
             Your own method may be among them. At most 512 draws of each are used.
 
     Returns:
