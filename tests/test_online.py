@@ -282,6 +282,43 @@ def test_a_weight_may_act_on_many_units():
     assert_equal(rflo, window)
 
 
+class Fixed(NamedTuple):
+    """A weight for each unit, and a fixed matrix between units: rows can't be shared, and no name says so."""
+
+    gain: Any  # (4,)
+    h0: Any
+
+    def drive(self, x):
+        return x
+
+    def recur(self, h):
+        return (self.gain * h) @ jnp.asarray(np.random.default_rng(5).standard_normal((4, 4)))
+
+    advance, tangent = staticmethod(lambda p, h: (p, None)), staticmethod(lambda d_p, d_h, h, new_h, kept: d_p)
+
+    def readout(self, h):
+        return h[:2]
+
+
+class Alone(Fixed):
+    """A weight for each unit, and no way between them: rows can be shared, but p is no a W."""
+
+    def recur(self, h):
+        return self.gain * h
+
+
+def test_how_weights_act_is_found_out_not_guessed_from_shapes():
+    rng = np.random.default_rng(0)
+    xs, d_ys = rng.standard_normal((5, 2, 4)), rng.standard_normal((5, 2, 2))
+    fixed, alone = (kind(0.5 * rng.standard_normal(4), np.ones(4)) for kind in (Fixed, Alone))
+    assert_equal(jax.jit(online.snap(1))(fixed, xs, d_ys), jax.jit(masked(1))(fixed, xs, d_ys))
+    assert_equal(jax.jit(online.rflo)(fixed, xs, d_ys), jax.jit(online.truncated(1))(fixed, xs, d_ys))
+    assert_equal(jax.jit(online.snap(1))(alone, xs, d_ys), by_loop(alone, xs, d_ys))
+    assert online.start(online.snap(1), alone, xs[0])[1].shape == (2, 1, 4)  # all four weights share a row
+    with pytest.raises(ValueError, match=r"kf_rtrl: params must act by p = a W.*got Alone"):
+        online.kf_rtrl(alone, xs, d_ys)
+
+
 # --- something drawn --------------------------------------------------------------------------------------------------
 
 
@@ -437,7 +474,7 @@ NET, XS, D_YS = example("elman", T=3)
         (
             lambda: online.kf_rtrl(*example("gru", T=2)),
             ValueError,
-            r"kf_rtrl: each array of weights that acts must have 16 columns.*got \(2, 12\).*Try uoro",
+            r"kf_rtrl: params must act by p = a W with one a for all of p.*got GRUParams. Try uoro",
         ),
     ],
 )

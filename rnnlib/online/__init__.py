@@ -19,6 +19,7 @@ for N weights that act on the state and a state of S numbers. The state that a s
     methods    the recursion and its contract: `Method`, one step of it, a whole sequence
     exact      rtrl, and what drops parts of it: snap, rflo; truncated
     low_rank   uoro, kf_rtrl
+    probe      how the weights of a cell act: whether units stay apart, whether p = a W
     bench      bias, variance and cosine of any of them, and of your own
 """
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from rnnlib import cells, truncation
 from rnnlib.online.methods import Method, Step, acting, check, onward, pulled, unflatten
+from rnnlib.online.probe import by_unit
 from rnnlib.validation import require_size
 
 
@@ -25,12 +26,10 @@ def immediate(params: Any, at: Step) -> Float[Array, "N P"]:
 
 
 def immediate_shared(params: Any, at: Step) -> Float[Array, "N P"]:
-    """∂p/∂θ, a row for each H weights that act on different units; for each weight, if some weight acts on more than one."""
+    """∂p/∂θ, a row for each H weights that act on different units."""
     p, H = jax.eval_shape(lambda: params.drive(at.x) + params.recur(at.before)), jax.tree.leaves(at.before)[0].size
     blocks = jnp.repeat(jnp.eye(p.size // H, dtype=p.dtype), H, axis=1)  # all units of one block of p at a time
     pieces = pulled(params, at, blocks)
-    if any(piece.ndim == 1 or piece.shape[-1] % H for piece in pieces):
-        return immediate(params, at)
     rows = jnp.concatenate([piece.reshape(len(blocks), -1, H) for piece in pieces], 1)
     return jnp.moveaxis(rows, 0, 1).reshape(-1, p.size)
 
@@ -43,15 +42,20 @@ def _everything(params, at, M, key):
 
 
 def _within_units(params, at, M, key):
-    own = params
+    passed_on = jax.vmap(lambda s: _recur_alone(params, s))(M)
+    return onward(params, at, passed_on + immediate_shared(params, at), M)
+
+
+def _recur_alone(params, s):
+    """What each unit hears of itself."""
     if hasattr(params, "W_hh"):
         H, P = params.W_hh.shape
-        own = params._replace(W_hh=jnp.where(jnp.tile(jnp.eye(H, dtype=bool), P // H), params.W_hh, 0))
-    return onward(params, at, jax.vmap(own.recur)(M) + immediate_shared(params, at), M)
+        params = params._replace(W_hh=jnp.where(jnp.tile(jnp.eye(H, dtype=bool), P // H), params.W_hh, 0))
+    return params.recur(s)
 
 
-def _without_recur(params, at, M, key):
-    return onward(params, at, immediate_shared(params, at), M)
+def _without_recur(params, at, M, key, *, term):
+    return onward(params, at, term(params, at), M)
 
 
 def _where_reached(params, at, carried, key):
@@ -74,8 +78,28 @@ def _read(params, at, M, d_s):
 
 
 rtrl = Method(partial(_begin, term=immediate), _everything, _read)
-rflo = Method(partial(_begin, term=immediate_shared), _without_recur, _read)
-_snap_1 = Method(partial(_begin, term=immediate_shared), _within_units, _read)
+
+
+def _where_units_stay_apart(recur, shared, every):
+    """The method with shared rows if they can be told apart, else the one with a row for each weight."""
+
+    def pick(params, at):
+        return shared if by_unit(params, at, recur) else every
+
+    return Method(
+        lambda params, x, state: pick(params, Step(x, state, state, None)).begin(params, x, state),
+        lambda params, at, influence, key: pick(params, at).carry(params, at, influence, key),
+        lambda params, at, influence, d_s: pick(params, at).read(params, at, influence, d_s),
+    )
+
+
+rflo = _where_units_stay_apart(
+    None,
+    *(
+        Method(partial(_begin, term=term), partial(_without_recur, term=term), _read)
+        for term in (immediate_shared, immediate)
+    ),
+)
 
 
 def snap(steps: int) -> Method:
@@ -106,7 +130,10 @@ def snap(steps: int) -> Method:
     Source: Menick et al. (2021), A practical sparse approximation for real time recurrent learning, arXiv 2006.07232, section 3.
     """
     require_size("snap", "steps", steps, hint="1 is the cheapest.")
-    return _snap_1 if steps == 1 else masked(steps)
+    if steps > 1:
+        return masked(steps)
+    shared = Method(partial(_begin, term=immediate_shared), _within_units, _read)
+    return _where_units_stay_apart(_recur_alone, shared, masked(1))
 
 
 def masked(steps: int) -> Method:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from rnnlib.online.methods import Method, Step, acting, onward, pulled, unflatten
+from rnnlib.online.probe import one_product
 
 
 def _uoro_begin(params, x, state):
@@ -72,13 +73,12 @@ def _kronecker(params, at):
     """∂p/∂θ = a ⊗ 1, if p = a W: the a of this step, such as (x, h, 1), and the identity (P, P)."""
     p = jax.eval_shape(lambda: params.drive(at.x) + params.recur(at.before))
     eye = jnp.eye(p.size, dtype=p.dtype)
-    pieces = pulled(params, at, eye[:1])
-    odd = [piece.shape[1:] for piece in pieces if piece.shape[-1] != p.size]
-    if odd:
+    if not one_product(params, at):
         raise ValueError(
-            f"kf_rtrl: each array of weights that acts must have {p.size} columns, one for each number of p, got {odd[0]}. "
-            "It needs p = a W with one a, as the Elman net and the LSTM have it. Try uoro."
+            f"kf_rtrl: params must act by p = a W with one a for all of p, as the Elman net's and the LSTM's do, "
+            f"got {type(params).__name__}. Try uoro."
         )
+    pieces = pulled(params, at, eye[:1])
     return jnp.concatenate([piece[0, ..., 0].ravel() for piece in pieces]), eye
 
 
