@@ -2,12 +2,12 @@
 
 function draw(data, root) {
   const { methods } = data, most = Math.max(2, ...methods.map(({ points }) => points.length));
-  const named = (name) => methods.find((method) => method.name === name), steps = 4 * Math.floor(Math.log2(most));
+  const named = (name) => methods.find((method) => method.name === name);
   const state = { method: (methods.find(({ drawn }) => drawn) ?? methods[0]).name, n: 1 };
-  const draws = (i) => Math.min(most, Math.round(2 ** (i / 4))); // the slider goes by quarters of a doubling
+  const draws = [...new Set(Array.from({ length: 60 }, (_, i) => Math.min(most, Math.round(2 ** (i / 4)))))]; // by quarters of a doubling
   const controls = html(root, "div", { class: "controls" });
   choice(controls, { label: "method", names: methods.map(({ name }) => name), value: state.method, change: (name) => set("method", name) });
-  slider(controls, { label: "draws averaged", min: 0, max: steps, value: 0, show: (i) => String(draws(i)), change: (i) => set("n", draws(i)) });
+  slider(controls, { label: "draws averaged", min: 0, max: draws.length - 1, value: 0, show: (i) => String(draws[i]), change: (i) => set("n", draws[i]) });
   const figure = svg(root, "svg", { viewBox: "0 0 830 372", role: "img", "aria-label": "draws of a gradient and their mean; the error of the mean by the number of draws" });
   const say = html(root, "p", { class: "say", "aria-live": "polite", style: "min-height: 4.4em" });
 
