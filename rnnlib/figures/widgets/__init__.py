@@ -12,6 +12,7 @@ from rnnlib.figures.widgets.error_flow import ErrorFlow, error_flow
 from rnnlib.figures.widgets.explorable import Explorable
 from rnnlib.figures.widgets.forget_gate import ForgetGate, forget_gate, half_life, kept_by_cells, kept_by_elman
 from rnnlib.figures.widgets.gradient_lags import GradientLags, gradient_lags
+from rnnlib.figures.widgets.online_bias import OnlineBias, online_bias
 from rnnlib.figures.widgets.prediction import Prediction, Predictions, predict, predictions
 from rnnlib.figures.widgets.truncation_window import (
     TruncationWindow,
@@ -33,6 +34,7 @@ __all__ = [
     "Explorable",
     "ForgetGate",
     "GradientLags",
+    "OnlineBias",
     "Prediction",
     "Predictions",
     "TruncationWindow",
@@ -57,6 +59,7 @@ __all__ = [
     "living_from",
     "lowest_point",
     "misled_neuron",
+    "online_bias",
     "path_values",
     "predict",
     "predictions",
