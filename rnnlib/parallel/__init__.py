@@ -1,8 +1,8 @@
 """A recurrence without the wait: along time by associative scans, and across sequences by many devices.
 
-One step after another, T steps have a depth of T. Maps s ↦ A s + b can be composed in any grouping, so a scan of them has a depth of log₂ T,
-for more work. What is linear in the state is such a scan at once: a linear recurrence, and the backward pass of any cell, whose errors
-are carried by products with Jacobians that the forward pass has fixed. What is not, the forward pass of tanh, is a few of them: Newton's method.
+One step after another, T steps have a depth of T. Maps s ↦ A s + b can be composed in any grouping, so a scan of them has a depth of
+log₂ T, for more work. What is linear in the state is such a scan at once: a linear recurrence, and the backward pass of any cell, whose
+errors are carried by Jacobians that the forward pass has fixed. What is not, the forward pass of tanh, is a few of them: Newton's method.
 
 scan       linear recurrences, with resets inside
 backward   backpropagation through time of any cell, as one scan

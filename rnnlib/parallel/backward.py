@@ -52,8 +52,8 @@ def parallel_backward(
         >>> bool(jnp.allclose(back.grads.W_hh, pull(jnp.ones_like(ys))[0].W_hh, atol=1e-5))
         True
 
-    Source: the errors' recursion: Werbos (1990), Backpropagation through time, Proc. IEEE 78; as a scan: Wang et al. (2020), BPPSA: scaling
-    back-propagation by parallel scan algorithm, arXiv 1907.10134, section 3.
+    Source: the errors' recursion: Werbos (1990), Backpropagation through time, Proc. IEEE 78; as a scan: Wang, Bai, Pekhimenko
+    (2020), BPPSA: scaling back-propagation by parallel scan algorithm, MLSys.
     """
     xs, first = check("parallel_backward", params, xs, state)
     require_floating("parallel_backward", d_ys=d_ys)

@@ -39,8 +39,8 @@ def sharded_gradient(total: Callable[..., tuple[Any, Any]], *, devices: Any = No
         >>> float(loss), float(grads)
         (2.0, 1.0)
 
-    Source: Li et al. (2020), PyTorch distributed: experiences on accelerating data parallel training, arXiv 2006.15704, section 3; JAX's
-    documentation of `jax.shard_map`.
+    Source: JAX's documentation, "Manual parallelism with shard_map"; the sums: Goodfellow, Bengio, Courville (2016), Deep Learning,
+    section 8.1.3.
     """
     mesh = Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
     rows, everywhere = PartitionSpec(None, AXIS), PartitionSpec()

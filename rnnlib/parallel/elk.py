@@ -1,6 +1,5 @@
 """DEER with damping: the step that Levenberg and Marquardt would take is a Kalman smoother's, and that is a scan as well."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -24,8 +23,8 @@ def elk(
 ) -> Solved:
     """Find all states by damped steps: δ is the lowest point of ½ Σ_t ‖δ_t − J_t δ_{t-1} − r_t‖² + λ/2 Σ_t ‖δ_t‖².
 
-    At λ = 0 that is `deer`; a large λ keeps each step short, near where the tangents are true. Read as probabilities, δ is a Gaussian random
-    walk with noise of variance 1, and λ an observation of 0 with noise of variance 1/λ: the lowest point is the smoother's mean.
+    At λ = 0 that is `deer`; a large λ keeps each step short, near where the tangents are true. Read as probabilities: δ moves
+    with noise of variance 1, and is observed at every step to be 0, with noise of variance 1/λ. The lowest point is the smoother's mean.
 
     Args:
         params: the parameters of a cell of `rnnlib.cells`.
@@ -52,25 +51,16 @@ def elk(
         >>> bool(jnp.allclose(undamped, deer(params, xs, iterations=2).states, atol=1e-4))
         True
 
-    Source: Gonzalez, Warrington, Smith, Linderman (2024), arXiv 2407.19115, section 4.2; the scan: Särkkä and García-Fernández (2021),
-    Temporal parallelization of Bayesian smoothers, IEEE Transactions on Automatic Control 66, arXiv 1905.13002, lemmas 7 and 8.
+    Source: Gonzalez, Warrington, Smith, Linderman (2024), Towards scalable and stable parallelization of nonlinear RNNs,
+    arXiv 2407.19115; the scan: Särkkä and García-Fernández (2021),
+    Temporal parallelization of Bayesian smoothers, IEEE Transactions on Automatic Control 66, arXiv 1905.13002.
     """
     if not damping >= 0:
         raise ValueError(f"elk: damping must be 0 or more, got {damping}. 0 is deer; try 1, and less where it works.")
-    return solve("elk", params, xs, state, guess, iterations, tolerance, _damped(float(damping)), linearised)
+    return solve("elk", params, xs, state, guess, iterations, tolerance, smoothed, linearised, damping)
 
 
-def _damped(damping):
-    """One function object for each damping, as `solve` is compiled for each."""
-    if damping not in _STEPS:
-        _STEPS[damping] = partial(smoothed, damping)
-    return _STEPS[damping]
-
-
-_STEPS = {}
-
-
-def smoothed(damping, Js, residuals):
+def smoothed(Js, residuals, damping):
     """The means of a Kalman smoother, (T, B, n): the filter by a scan from the first step on, the smoother by one from the last."""
     Js = Js.at[0].set(0)  # δ_0 is 0, and known
     eye, trust = jnp.broadcast_to(jnp.eye(Js.shape[-1], dtype=Js.dtype), Js.shape), damping / (1 + damping)

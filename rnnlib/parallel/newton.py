@@ -17,7 +17,9 @@ class Solved(NamedTuple):
     """What every solver returns."""
 
     states: Any  # s_1 ... s_T, (T, B, H), or a pytree of such
-    residuals: Float[Any, " iterations+1"]  # max |s_t − f(x_t, s_{t-1})| of the guess, and after each iteration; NaN where none was needed
+    residuals: Float[
+        Any, " iterations+1"
+    ]  # max |s_t − f(x_t, s_{t-1})| of the guess, and after each iteration; NaN where none was needed
     iterations: Int[Any, ""]  # taken
 
 
@@ -27,7 +29,8 @@ def deer(
     """Find all states at once by Newton's method: s ← s + δ, where δ_t = J_t δ_{t-1} + r_t and r_t = f(x_t, s_{t-1}) − s_t.
 
     After k iterations the first k states are exact, so T are always enough. Where small changes fade, a few are, and the number of
-    right digits doubles with each; where they grow (a positive Lyapunov exponent), about T are needed. A state that overflows begins again at 0.
+    right digits doubles with each; where they grow (a positive Lyapunov exponent), most of T are needed. A state that is not finite begins
+    again at 0.
 
     Args:
         params: the parameters of a cell of `rnnlib.cells`.
@@ -54,7 +57,7 @@ def deer(
         (True, True)
 
     Source: Lim, Zhu, Selfridge, Kasim (2023), Parallelizing non-linear sequential models over the sequence length, arXiv 2309.12252,
-    section 3; the exact beginning and the fresh start: Gonzalez et al. (2024), arXiv 2407.19115, section 3.
+    the exact beginning and the fresh start: Gonzalez et al. (2024), arXiv 2407.19115.
     """
     return solve("deer", params, xs, state, guess, iterations, tolerance, newton, linearised)
 
@@ -62,23 +65,22 @@ def deer(
 def quasi_deer(
     params: Any, xs: Inputs, state: Any = None, *, guess: Any = None, iterations: int = 20, tolerance: float = 0.0
 ) -> Solved:
-    """Find all states as `deer` does, with diag(J_t) in place of J_t: an iteration costs H numbers a step, not H², and there are more of them.
+    """Find all states as `deer` does, with diag(J_t) for J_t: an iteration needs H numbers a step, not H², and there are more of them.
 
     Arguments, result and errors are those of `deer`. The first k states are exact after k iterations here as well.
 
-    Source: Gonzalez, Warrington, Smith, Linderman (2024), Towards scalable and stable parallelization of nonlinear RNNs, arXiv 2407.19115,
-    section 4.1.
+    Source: Gonzalez, Warrington, Smith, Linderman (2024), Towards scalable and stable parallelization of nonlinear RNNs, arXiv 2407.19115.
     """
     return solve("quasi_deer", params, xs, state, guess, iterations, tolerance, newton, diagonals)
 
 
-def newton(Js, residuals):
-    """δ_t = J_t δ_{t-1} + r_t, for matrices and for diagonals."""
+def newton(Js, residuals, damping):
+    """δ_t = J_t δ_{t-1} + r_t, for matrices and for diagonals; there is no damping."""
     return linear_scan(Js, residuals)
 
 
-def solve(where, params, xs, state, guess, iterations, tolerance, step, linearise):
-    """Arguments checked, and the iteration run: `step(Js, residuals)` is the change of all states, (T, B, n)."""
+def solve(where, params, xs, state, guess, iterations, tolerance, step, linearise, damping=0.0):
+    """Arguments checked, and the iteration run: `step(Js, residuals, damping)` is the change of all states, (T, B, n)."""
     require_size(where, "iterations", iterations, hint="T are always enough.")
     xs, first = check(where, params, xs, state)
     states = jax.tree.map(lambda s: jnp.zeros((len(xs), *s.shape), s.dtype), first)
@@ -87,22 +89,23 @@ def solve(where, params, xs, state, guess, iterations, tolerance, step, linearis
             require_shape(where, "guess", given, zeros.shape, match="as the states", hint="None begins with zeros.")
         states = jax.tree.map(lambda given, zeros: jnp.asarray(given, zeros.dtype), guess, states)
     params = jax.tree.map(jnp.asarray, params)
-    return _solve(params, xs, first, states, tolerance, iterations=iterations, step=step, linearise=linearise)
+    how = {"iterations": iterations, "step": step, "linearise": linearise}
+    return _solve(params, xs, first, states, tolerance, damping, **how)
 
 
 @partial(jax.jit, static_argnames=("iterations", "step", "linearise"))
-def _solve(params, xs, first, states, tolerance, *, iterations, step, linearise):
+def _solve(params, xs, first, states, tolerance, damping, *, iterations, step, linearise):
     def look(states):
         afters, Js = linearise(params, xs, befores(first, states))
         return states, Js, flat(afters) - flat(states)
 
     def wanted(carry):
-        k, (_, _, residuals), seen = carry
+        k, (_, _, residuals), _ = carry
         return (k < iterations) & ~(jnp.abs(residuals).max() <= tolerance)
 
     def iterate(carry):
         k, (states, Js, residuals), seen = carry
-        moved = flat(states) + step(Js, residuals)
+        moved = flat(states) + step(Js, residuals, damping)
         found = look(like(jnp.where(jnp.isfinite(moved), moved, 0), states))
         return k + 1, found, seen.at[k + 1].set(jnp.abs(found[2]).max())
 

@@ -1,5 +1,6 @@
 """Linear recurrences: one step after another, and all of them by an associative scan over pairs (A, b)."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,13 +27,7 @@ def linear_loop(
         >>> linear_loop(jnp.full((3, 1, 1), 0.5), jnp.ones((3, 1, 1))).ravel().tolist()
         [1.0, 1.5, 1.75]
     """
-    A, b = _prepared("linear_loop", A, b, state, resets, reverse)
-
-    def step(before, pair):
-        after = _apply(pair[0], before) + pair[1]
-        return after, after
-
-    return jax.lax.scan(step, jnp.zeros_like(b[0]), (A, b), reverse=reverse)[1]
+    return _loop(*_checked("linear_loop", A, b, state, resets), reverse=reverse)
 
 
 def linear_scan(
@@ -67,10 +62,24 @@ def linear_scan(
         [1.0, 1.5, 1.0, 1.5]
 
     Source: Blelloch (1990), Prefix sums and their applications, CMU-CS-90-190, section 1.4; for recurrent nets Martin and Cundy (2018),
-    Parallelizing linear recurrent neural nets over sequence length, arXiv 1709.04057, section 2.
+    Parallelizing linear recurrent neural nets over sequence length, arXiv 1709.04057.
     """
-    A, b = _prepared("linear_scan", A, b, state, resets, reverse)
-    return jax.lax.associative_scan(_compose, (A, b), reverse=reverse)[1]
+    return _scan(*_checked("linear_scan", A, b, state, resets), reverse=reverse)
+
+
+@partial(jax.jit, static_argnames="reverse")
+def _loop(A, b, state, resets, *, reverse):
+    def step(before, pair):
+        after = _apply(pair[0], before) + pair[1]
+        return after, after
+
+    A, b = _begun(A, b, state, resets, reverse)
+    return jax.lax.scan(step, jnp.zeros_like(b[0]), (A, b), reverse=reverse)[1]
+
+
+@partial(jax.jit, static_argnames="reverse")
+def _scan(A, b, state, resets, *, reverse):
+    return jax.lax.associative_scan(_compose, _begun(A, b, state, resets, reverse), reverse=reverse)[1]
 
 
 def _compose(first, then):
@@ -84,20 +93,30 @@ def _apply(A, s):
     return A * s if A.ndim == s.ndim else (A @ s[..., None])[..., 0]
 
 
-def _prepared(where, A, b, state, resets, reverse):
-    """A and b in which the first state and the resets are contained: a step that begins anew has A = 0 and b + A s_0 for its b."""
-    require_floating(where, A=A, b=b)
-    hint = "Time first; a diagonal matrix may be given as (T, B, H)."
-    require_shape(where, "b", b, ("T", "B", "H"), match="(time, batch, state)", hint="One sequence alone is b[:, None].")
-    wanted = b.shape if A.ndim == 3 else (*b.shape, b.shape[-1])
-    require_shape(where, "A", A, wanted, match=f"to match b {tuple(b.shape)}", hint=hint)
-    A, b = jnp.asarray(A), jnp.asarray(b)
+def _begun(A, b, state, resets, reverse):
+    """A and b that contain the first state and the resets: a step that begins anew has A = 0, and b + A s_0 in place of b."""
     begins = jnp.zeros(b.shape[:2], bool).at[-1 if reverse else 0].set(True)
     if resets is not None:
-        require_array(where, resets=resets)
-        require_shape(where, "resets", resets, b.shape[:2], match=f"to match b {tuple(b.shape)}")
         begins = begins | jnp.asarray(resets, bool)
     if state is not None:
-        require_shape(where, "state", state, b.shape[1:], match=f"to match b {tuple(b.shape)}", hint="One a sequence.")
         b = b + jnp.where(begins[..., None], _apply(A, jnp.broadcast_to(jnp.asarray(state), b.shape)), 0)
     return jnp.where(begins[(..., *[None] * (A.ndim - 2))], 0, A), b
+
+
+def _checked(where, A, b, state, resets):
+    require_floating(where, A=A, b=b)
+    require_shape(
+        where, "b", b, ("T", "B", "H"), match="(time, batch, state)", hint="One sequence alone is b[:, None]."
+    )
+    match, (T, B, H) = f"to match b {tuple(b.shape)}", b.shape
+    wanted, hint = (
+        (T, B, H) if A.ndim == 3 else (T, B, H, H),
+        "Time first; a diagonal matrix may be given as (T, B, H).",
+    )
+    require_shape(where, "A", A, wanted, match=match, hint=hint)
+    if state is not None:
+        require_shape(where, "state", state, (B, H), match=match, hint="One a sequence.")
+    if resets is not None:
+        require_array(where, resets=resets)
+        require_shape(where, "resets", resets, (T, B), match=match, hint="Are time and batch swapped?")
+    return A, b, state, resets
