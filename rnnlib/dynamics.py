@@ -1,4 +1,4 @@
-"""What a recurrence does to small changes: Jacobians of the state along a run, their products, how fast they stretch, and the gradient by lag.
+"""What a recurrence does to small changes: Jacobians of the state along a run, their products and growth, and the gradient by lag.
 
 Rows are errors, columns are changes of the state. With J_t = dh_t/dh_{t-1}, of shape (H, H) with the later state first, a change runs
 forward as dh_t = J_t dh_{t-1} and an error runs back as dL/dh_{t-1} = (dL/dh_t) J_t. For an Elman net J_t = diag(1 − h_t²) W_hhᵀ.
