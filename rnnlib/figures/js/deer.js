@@ -17,12 +17,13 @@ function draw({ T, runs, limit }, root) {
   name(left, "iterations of DEER");
   title(right, `iterations to an error below 1e${Math.round(Math.log10(limit))}`.replace("-", "−"));
   for (let i = 0; i <= 4; i++) rule(right, needed((i * T) / 4), (i * T) / 4);
-  for (let i = 0; i <= 3; i++) tick(exponent(first + (i / 3) * (last - first)), number(first + (i / 3) * (last - first), 1));
+  for (let i = Math.ceil(first / 0.4 - 1e-9); i * 0.4 <= last + 1e-9; i++) tick(exponent(i * 0.4), i ? number(i * 0.4, 1) : "0");
   name(right, "Lyapunov exponent (nats a step)");
   svg(figure, "line", { x1: exponent(0), x2: exponent(0), y1: top, y2: bottom, stroke: COLOUR.ink, "stroke-dasharray": "3 4" });
   svg(figure, "text", { x: exponent(0) - 6, y: top + 14, "text-anchor": "end" }, "forgets");
 
   svg(figure, "line", { x1: left.from, x2: left.to, y1: error(Math.log10(limit)), y2: error(Math.log10(limit)), stroke: COLOUR.orange, "stroke-width": 2, "stroke-dasharray": "8 5" });
+  svg(figure, "text", { x: left.to, y: error(Math.log10(limit)) - 6, "text-anchor": "end", style: `fill: ${COLOUR.orange}` }, "right, if below");
   const curve = svg(figure, "polyline", { class: "curve", fill: "none", stroke: COLOUR.blue, "stroke-width": 3 });
   for (const run of runs) svg(figure, "circle", { cx: exponent(run.exponent), cy: needed(run.needed), r: 4, fill: COLOUR.sky });
   const now = svg(figure, "circle", { class: "now", r: 8, fill: COLOUR.blue, stroke: "#fff", "stroke-width": 2 });
