@@ -98,7 +98,8 @@ def start(folder, processes, devices, seed, updates, every, dies):
     common = [sys.executable, __file__, "--folder", folder, "--processes", processes, "--port", port]
     common += ["--seed", seed, "--updates", updates, "--every", every, "--dies", dies]
     commands = [[*map(str, [*common, "--worker", number])] for number in range(processes)]
-    return [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for command in commands]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}  # gloo greets each connection
+    return [subprocess.Popen(command, env=environment, **quiet) for command in commands]
 
 
 def run(folder, processes, devices, *, seed, updates, every, dies=-1, patience=PATIENCE):
