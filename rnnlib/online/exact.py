@@ -127,7 +127,7 @@ def snap(steps: int) -> Method:
         >>> snap(2)(net, xs, xs[..., :2]).W_hh.shape
         (4, 4)
 
-    Source: Menick et al. (2021), A practical sparse approximation for real time recurrent learning, arXiv 2006.07232, section 3.
+    Source: Menick et al. (2021), A practical sparse approximation for real time recurrent learning, arXiv 2006.07232.
     """
     require_size("snap", "steps", steps, hint="1 is the cheapest.")
     if steps > 1:

@@ -29,7 +29,7 @@ class Method:
     gradient like params, summed over steps and sequences, with the weights held still.
 
     Source: Marschall, Cho, Savin (2020), A unified framework of online learning algorithms for training recurrent neural networks,
-    arXiv 1907.02649, section 2.
+    arXiv 1907.02649.
     """
 
     begin: Callable  # begin(params, x, state) -> influence: none yet, in the shape that is carried
@@ -71,7 +71,7 @@ def start(method: Method, params: Any, x: Float[Any, "B D"], state: Any = None) 
         >>> state.shape, influence.shape  # the influence of (3 + 4 + 1) 4 weights
         ((5, 4), (5, 32, 4))
 
-    Source: Williams and Zipser (1989), equation 11: no influence at the start.
+    Source: Williams and Zipser (1989): no influence at the start.
     """
     dtype = jnp.result_type(x, *jax.tree.leaves(params))
     if state is None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlib import batching, bptt, clinic
-from rnnlib.cells import ElmanParams, init_elman
+from rnnlib import batching, bptt, clinic, dynamics, parallel
+from rnnlib.cells import ElmanParams, elman_step, init_elman
 from rnnlib.figures import diagrams, layout, widgets
 from tests.strategies import problem
 
@@ -615,3 +615,32 @@ def test_online_bias_draws_what_is_exact_and_refuses_different_nets():
     assert (exact["points"], exact["errors"], exact["variance"]) == ([[1.0, 0.0]], [0.0], 0.0)
     with pytest.raises(ValueError, match=r"online_bias: scores must be of one net, got gradients of \[5, 6\] numbers"):
         widgets.online_bias({"one": drawn(1.0), "other": drawn(1.0, P=6)})
+
+
+def test_deer_errors_are_those_of_its_iterations_one_by_one():
+    gain, T, H = 1.5, 12, 4
+    found = widgets.deer_errors(gain, T=T, H=H)
+    rng = np.random.default_rng(0)
+    params = init_elman(2, H, 1, rng=rng)
+    params, xs = params._replace(W_hh=gain * params.W_hh), rng.standard_normal((T, 1, 2))
+    truth = bptt.forward(params, xs).hs[1:]
+    for k in (1, 2, 5):
+        states = parallel.deer(params, xs, iterations=k).states
+        np.testing.assert_allclose(found.errors[k], np.abs(states - truth).max((1, 2)), rtol=1e-6, atol=1e-12)
+    Js = dynamics.jacobians(elman_step, params, xs, params.h0)
+    np.testing.assert_allclose(found.exponent, dynamics.lyapunov_exponents(Js)[0, 0])
+    assert found.errors[found.needed].max() < 1e-8 <= found.errors[found.needed - 1].max()
+
+
+def test_deer_iterations_are_few_where_changes_fade_and_many_where_they_grow():
+    data = widgets.deer_iterations(T=40, H=12).data
+    json.dumps(data)
+    runs = data["runs"]
+    assert runs[0]["exponent"] < -0.5 < 0 < runs[-1]["exponent"]
+    assert runs[0]["needed"] < 6 < 15 < runs[-1]["needed"] <= 40
+    for run in runs:
+        assert len(run["errors"]) == len(run["exact"]) == 41
+        assert all(run["exact"][k] >= k for k in range(40)), "after k iterations k states are right"
+        assert run["exact"][run["needed"]] == 40
+    with pytest.raises(ValueError, match=r"deer_iterations: T must be between 10 and 200, got 9"):
+        widgets.deer_iterations(T=9)

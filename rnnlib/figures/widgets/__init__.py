@@ -7,6 +7,7 @@ afterwards, so an explorable lives on in an exported page.
 from rnnlib.figures.widgets.array_shapes import ArrayShapes, array_counts, array_shapes
 from rnnlib.figures.widgets.bucketing import Bucketing, bucketing
 from rnnlib.figures.widgets.checkpointing import Checkpointing, checkpoint_schedule, checkpointing
+from rnnlib.figures.widgets.deer_iterations import DeerIterations, deer_errors, deer_iterations
 from rnnlib.figures.widgets.epsilon_error import EpsilonError, epsilon_error
 from rnnlib.figures.widgets.error_flow import ErrorFlow, error_flow
 from rnnlib.figures.widgets.explorable import Explorable
@@ -29,6 +30,7 @@ __all__ = [
     "ArrayShapes",
     "Bucketing",
     "Checkpointing",
+    "DeerIterations",
     "EpsilonError",
     "ErrorFlow",
     "Explorable",
@@ -47,6 +49,8 @@ __all__ = [
     "checkpoint_schedule",
     "checkpointing",
     "conjugate_path",
+    "deer_errors",
+    "deer_iterations",
     "descent_factor",
     "descent_path",
     "epsilon_error",
