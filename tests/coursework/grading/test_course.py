@@ -303,7 +303,7 @@ def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_wa
     course.grade(root, again=["scripts"], limits=LIMITS)
     assert len(asked) == 2
     assert asked[0] == grader.REFERENCE, "whom everybody's grade depends on"
-    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 11.0}
+    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 9.0}
     assert by_hand(root, *read) == (2.0, False)
     path = root / "course" / "submitted" / "scripts" / NAME / f"{NAME}.ipynb"
     path.write_text(path.read_text().replace("alert(1)", "alert(2)"))
