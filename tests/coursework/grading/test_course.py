@@ -313,7 +313,7 @@ def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_wa
     assert by_hand(root, *read) == (2.0, True)
     assert by_hand(root, *overridden) == (5.0, True)
     (hidden,) = (line for line in remarks.remarks(root, results) if line.startswith("a score given by hand"))
-    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 6)"
+    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 4)"
 
 
 def by_hand(root, cell, student, score=None, *, waits=False):
