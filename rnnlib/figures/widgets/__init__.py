@@ -12,6 +12,7 @@ from rnnlib.figures.widgets.error_flow import ErrorFlow, error_flow
 from rnnlib.figures.widgets.explorable import Explorable
 from rnnlib.figures.widgets.forget_gate import ForgetGate, forget_gate, half_life, kept_by_cells, kept_by_elman
 from rnnlib.figures.widgets.gradient_lags import GradientLags, gradient_lags
+from rnnlib.figures.widgets.polynomial import Polynomial, polynomial, polynomial_zeros, spectrum
 from rnnlib.figures.widgets.prediction import Prediction, Predictions, predict, predictions
 from rnnlib.figures.widgets.truncation_window import (
     TruncationWindow,
@@ -33,6 +34,7 @@ __all__ = [
     "Explorable",
     "ForgetGate",
     "GradientLags",
+    "Polynomial",
     "Prediction",
     "Predictions",
     "TruncationWindow",
@@ -58,8 +60,11 @@ __all__ = [
     "lowest_point",
     "misled_neuron",
     "path_values",
+    "polynomial",
+    "polynomial_zeros",
     "predict",
     "predictions",
+    "spectrum",
     "truncation_window",
     "unrolled_graph",
     "valley",
