@@ -40,7 +40,7 @@ function draw(data, root) {
     svg(figure, "line", { x1: box.left, x2: box.right, y1: up(10 ** power), y2: up(10 ** power), stroke: "#e6e6e6" });
     svg(figure, "text", { x: box.left - 8, y: up(10 ** power) + 4, "text-anchor": "end" }, power ? `1e−${-power}` : "1");
   }
-  [0, 4, 8, 12].filter((n) => n <= most).forEach((n) => svg(figure, "text", { x: across(n), y: box.bottom + 18, "text-anchor": "middle" }, n));
+  [0, 2, 4, 6, 8].filter((n) => n <= most).forEach((n) => svg(figure, "text", { x: across(n), y: box.bottom + 18, "text-anchor": "middle" }, n));
   svg(figure, "text", { x: (box.left + box.right) / 2, y: box.bottom + 42, "text-anchor": "middle" }, "steps");
   const now = svg(figure, "line", { y1: box.top, y2: box.bottom, stroke: COLOUR.grey, "stroke-dasharray": "2 4" });
   const slowly = svg(figure, "polyline", { fill: "none", stroke: COLOUR.orange, "stroke-width": 2.5, "stroke-dasharray": "6 3" });

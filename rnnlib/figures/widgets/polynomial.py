@@ -5,7 +5,7 @@ import numpy as np
 from rnnlib.figures.widgets.explorable import Explorable, script
 from rnnlib.validation import require_size
 
-AXES, STEPS = 24, 12
+AXES, STEPS = 24, 8
 
 
 class Polynomial(Explorable):
@@ -21,7 +21,7 @@ def polynomial() -> Polynomial:
     best is (1 − 2c / (a + b))^i, with a and b the largest and smallest curvature; that of conjugate gradients is ∏ (1 − c / zero).
 
     Returns:
-        The explorable. For each spectrum of 24 curvatures and each κ the `polynomial_zeros` of up to 12 steps are embedded; the page
+        The explorable. For each spectrum of 24 curvatures and each κ the `polynomial_zeros` of up to 8 steps are embedded; the page
         multiplies them out.
 
     Example:
@@ -30,13 +30,13 @@ def polynomial() -> Polynomial:
 
     Source: Nocedal and Wright (2006), Numerical Optimization, section 5.1, "Rate of convergence".
     """
-    conditions = [3, 10, 30, 100, 300, 1000]
-    curvatures = {name: [spectrum(name, condition).round(7) for condition in conditions] for name in SPECTRA}
+    conditions = [3, 10, 30, 100, 1000]
+    curvatures = {name: [spectrum(name, condition) for condition in conditions] for name in SPECTRA}
     data = {
         "conditions": conditions,
-        "curvatures": {name: [each.tolist() for each in row] for name, row in curvatures.items()},
+        "curvatures": {name: [_six_digits(each) for each in row] for name, row in curvatures.items()},
         "zeros": {
-            name: [[polynomial_zeros(each, steps).round(9).tolist() for steps in range(STEPS + 1)] for each in row]
+            name: [[_six_digits(polynomial_zeros(each, steps)) for steps in range(STEPS + 1)] for each in row]
             for name, row in curvatures.items()
         },
     }
@@ -116,3 +116,8 @@ def polynomial_zeros(curvatures: np.ndarray, steps: int, b: np.ndarray | None = 
         Q.append(w / betas[-1])
     inner = betas[: len(alphas) - 1]
     return np.linalg.eigvalsh(np.diag(alphas) + np.diag(inner, 1) + np.diag(inner, -1)) if alphas else np.zeros(0)
+
+
+def _six_digits(values):
+    """As JSON takes them, and short: significant digits, for the smallest curvatures count most."""
+    return [float(f"{value:.6g}") for value in values]
