@@ -584,6 +584,36 @@ def test_polynomial_zeros_are_as_few_as_there_are_curvatures():
         widgets.spectrum("flat", 10)
 
 
+def trusted(**changes):
+    """A loss that is its own model: two dampings, one price, three shares, four time steps."""
+    shares, slopes, curved = np.array([0, 0.5, 1]), np.array([[-1.0], [-0.6]]), np.array([[1.0], [0.5]])
+    losses = 2 + shares * slopes[..., None] + shares**2 * curved[..., None] / 2
+    given = {"dampings": np.array([0.1, 0.15]), "prices": np.array([0.0]), "shares": shares, "losses": losses}
+    given |= {"slopes": slopes, "curved": curved, "moved": np.ones((2, 1, 4)), "lengths": np.ones((2, 1))}
+    return widgets.trust(**given | changes)
+
+
+def test_trust_hands_over_what_its_page_needs_for_the_ratio():
+    data = trusted().data
+    losses, slopes, curved = (np.array(data[name]) for name in ("losses", "slopes", "curved"))
+    ratio = (losses[..., data["shares"].index(1.0)] - losses[..., 0]) / (slopes + curved / 2)  # what the page computes
+    np.testing.assert_allclose(ratio, 1, rtol=1e-4)
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dampings": np.array([0.1, 0.2])}, r"each of dampings must be 3/2 of the one before, got \[0\.1, 0\.2\]"),
+        ({"shares": np.array([0, 0.5, 0.9])}, r"shares must begin with 0 and have a 1, got"),
+        ({"slopes": np.ones(2)}, r"slopes must be \(2, 1\), a row for each damping, got \(2,\)"),
+    ],
+)
+def test_trust_explains_what_it_cannot_draw(changes, message):
+    with pytest.raises(ValueError, match=f"trust: {message}"):
+        trusted(**changes)
+
+
 def test_predict_asks_for_a_choice_or_a_number():
     choice = widgets.predict("Which?", ["this", "that"], "that", key="16/which", why="Because.")
     assert choice.data == {

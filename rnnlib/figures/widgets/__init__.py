@@ -21,6 +21,7 @@ from rnnlib.figures.widgets.truncation_window import (
     path_values,
     truncation_window,
 )
+from rnnlib.figures.widgets.trust import Trust, trust
 from rnnlib.figures.widgets.unrolled_graph import UnrolledGraph, unrolled_graph
 from rnnlib.figures.widgets.valley import Valley, conjugate_path, descent_factor, descent_path, lowest_point, valley
 from rnnlib.figures.widgets.xrays import XRays, xrays
@@ -38,6 +39,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "TruncationWindow",
+    "Trust",
     "UnrolledGraph",
     "Valley",
     "XRays",
@@ -66,6 +68,7 @@ __all__ = [
     "predictions",
     "spectrum",
     "truncation_window",
+    "trust",
     "unrolled_graph",
     "valley",
     "xrays",
