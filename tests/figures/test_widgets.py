@@ -598,6 +598,7 @@ def test_trust_hands_over_what_its_page_needs_for_the_ratio():
     losses, slopes, curved = (np.array(data[name]) for name in ("losses", "slopes", "curved"))
     ratio = (losses[..., data["shares"].index(1.0)] - losses[..., 0]) / (slopes + curved / 2)  # what the page computes
     np.testing.assert_allclose(ratio, 1, rtol=1e-4)
+    assert (data["times"], trusted(times=np.array([1, 6, 11, 16])).data["times"]) == ([1, 2, 3, 4], [1, 6, 11, 16])
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 

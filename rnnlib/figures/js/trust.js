@@ -1,7 +1,7 @@
 // One step for each damping λ and price μ on the states: the model and the loss along it, and how far the states move by time.
 
 function draw(data, root) {
-  const { dampings, prices, shares, losses, slopes, curved, moved, lengths } = data, whole = shares.findIndex((a) => Math.abs(a - 1) < 1e-9);
+  const { dampings, prices, shares, losses, slopes, curved, moved, lengths, times } = data, whole = shares.findIndex((a) => Math.abs(a - 1) < 1e-9);
   const state = { damping: Math.round(dampings.length / 3), price: 0 };
   const left = { left: 62, right: 400, top: 30, bottom: 300 }, right = { left: 490, right: 818, top: 30, bottom: 300 };
   const begin = losses[0][0][0], highest = 1.25 * begin, far = Math.max(...moved.flat(2));
@@ -29,7 +29,7 @@ function draw(data, root) {
   };
   axes(left, "loss along the step", "share of the step taken", [[0, "0"], [0.5, "0.5"], [1, "1"]], [0, begin / 2, begin], x, y);
   const T = moved[0][0].length;
-  axes(right, "change of the states (rms)", "time step", [[0, "1"], [T - 1, String(T)]], [0, far / 2, far], across, up);
+  axes(right, "change of the states (rms)", "time step", [0, T - 1].map((k) => [k, String(times[k])]), [0, far / 2, far], across, up);
   const inner = svg(figure, "svg", { x: left.left, y: left.top, width: left.right - left.left, height: left.bottom - left.top, viewBox: `${left.left} ${left.top} ${left.right - left.left} ${left.bottom - left.top}` });
   svg(inner, "line", { x1: x(1), x2: x(1), y1: left.top, y2: left.bottom, stroke: COLOUR.grey, "stroke-dasharray": "2 4" });
   const promised = svg(inner, "polyline", { fill: "none", stroke: COLOUR.blue, "stroke-width": 2.5, "stroke-dasharray": "3 5" });

@@ -20,6 +20,7 @@ def trust(
     curved: np.ndarray,
     moved: np.ndarray,
     lengths: np.ndarray,
+    times: np.ndarray | None = None,
 ) -> Trust:
     """Choose the damping λ and the price μ on the states, see one step's model, loss and states, and let ρ say what λ is next.
 
@@ -32,8 +33,9 @@ def trust(
         losses: (n, m, S), the loss along each step.
         slopes: (n, m), g·δ.
         curved: (n, m), δᵀGδ.
-        moved: (n, m, T), root mean square change of the states at each time step.
+        moved: (n, m, T), root mean square change of the states at some time steps.
         lengths: (n, m), ‖δ‖.
+        times: (T,), the time steps of `moved`; None for 1 ... T.
 
     Returns:
         The explorable.
@@ -67,6 +69,7 @@ def trust(
         if np.shape(given[name]) != shape:
             raise ValueError(f"trust: {name} must be {shape}, a row for each damping, got {np.shape(given[name])}.")
     data = {"dampings": dampings, "prices": prices, "shares": shares, **given}
+    data["times"] = np.arange(1, np.shape(moved)[-1] + 1) if times is None else times
     alt = (
         "Left, loss along one step: the model's curve and the actual one. Right, how far the step moves the hidden states, by time step. "
         "Move damping λ and the price μ on the states; a button does with λ what the ratio ρ asks for."
