@@ -19,7 +19,15 @@ WITHOUT_ASSERT = {"", FIRST, *LAST}
 VIEW, STATE = (f"application/vnd.jupyter.widget-{part}+json" for part in ("view", "state"))
 ABSOLUTE = re.compile(r"(?<![\w.~/])/(?:home|root|work|Users|tmp)/|\b[A-Z]:\\(?=\w)")
 BY_THE_OLD_RULE = {  # half of their code cells may have 11 lines: they wait to be written anew, one idea a cell
-    *("00_start_here", "04_gradient_checking", "09_ragged_sequences", "10_gates", "11_tagging", "16_clinic"),
+    *(
+        "00_start_here",
+        "04_gradient_checking",
+        "09_ragged_sequences",
+        "10_gates",
+        "11_tagging",
+        "13_hessian_free",
+        "16_clinic",
+    ),
 }
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-|$)")
 
