@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.kernels import run
 from tests.notebook_style import PROBLEM_SETS, _cells, _code, _figures, _outputs, broken_links, read
 
-POINTS = {"ps4_scan": 22}  # of the others 20
+POINTS = {"ps4_scan": 22, "ps6_hessian_free": 22}  # of the others 20
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.S)
 each_source = pytest.mark.parametrize("path", PROBLEM_SETS, ids=lambda path: path.stem)
 

@@ -99,6 +99,7 @@ PLAIN = {  # mistakes that are made by leaving out what a Question is about
     "ps4/scan_with_resets": ["no resets"],
     "ps5/last_state": ["goes on"],
     "ps6/solve": ["steepest"],
+    "ps6/snap": ["window_of_1"],
 }
 
 
