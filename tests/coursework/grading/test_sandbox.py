@@ -249,7 +249,7 @@ def test_a_lost_step_is_left_out_and_the_rest_is_graded(boxed):
     )
     outputs = grade(Job(steps, "seed"), SMALL, boxed).outputs
     assert "left out" in text(outputs[1])
-    assert [outputs[i][1]["data"]["text/plain"] for i in (3, 5)] == ["2", "0"]
+    assert [outputs[i][1]["data"]["text/plain"] for i in (3, 5)] == ["1", "0"]
     assert "It ended its own process" in outputs[5][0]["data"]["text/plain"]
 
 
