@@ -217,6 +217,30 @@ def test_values_are_the_quadratic_s_and_fall():
     assert np.isnan(solution.values[last + 1 :]).all()
 
 
+def test_each_iterate_is_the_lowest_point_of_its_krylov_subspace():
+    A, b = positive(12, eigenvalues=np.geomspace(0.05, 1, 12))
+    solution = run(A, b, iterations=6, **EVERY)
+    for i, x in enumerate(solution.kept, 1):
+        K = np.linalg.qr(np.stack([np.linalg.matrix_power(A, k) @ b for k in range(i)], axis=1))[0]
+        agree(x, K @ np.linalg.solve(K.T @ A @ K, K.T @ b), 1e-9)
+
+
+def test_directions_are_conjugate_and_residuals_at_right_angles():
+    A, b = positive(12, eigenvalues=np.geomspace(0.05, 1, 12))
+    xs = np.array([np.zeros(12), *run(A, b, iterations=12, **EVERY).kept])
+    steps, residuals = np.diff(xs, axis=0), b - xs[:-1] @ A
+    for gram in (steps @ A @ steps.T, residuals @ residuals.T):
+        agree(gram, np.diag(np.diag(gram)), 1e-8)
+
+
+def test_the_residual_may_grow_while_the_quadratic_falls():
+    A, b = positive(12, 3, eigenvalues=np.geomspace(0.01, 1, 12))
+    solution = run(A, b, iterations=11, **EVERY)
+    residuals = [np.linalg.norm(b - A @ x) for x in solution.kept]
+    assert max(np.diff(residuals)) > 0
+    assert (np.diff(solution.values) < 0).all()
+
+
 def test_it_gives_the_same_under_jit():
     A, b = positive(10)
     jax.tree.map(lambda a, b: agree(a, b, 1e-9), jax.jit(run)(A, b, np.ones(10)), run(A, b, np.ones(10)))

@@ -542,6 +542,80 @@ def test_valley_embeds_what_its_functions_compute():
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
+@given(
+    st.lists(st.floats(0.05, 10), min_size=2, max_size=8, unique_by=lambda c: round(c, 1)),
+    st.integers(1, 8),
+    st.integers(0, 9),
+)
+def test_the_polynomial_of_these_zeros_is_what_conjugate_gradients_leave(values, steps, seed):
+    curvatures = np.sort(values)
+    A, b = np.diag(curvatures), 1 + np.random.default_rng(seed).random(len(values))
+    steps = min(steps, len(values) - 1)
+    zeros = widgets.polynomial_zeros(curvatures, steps, b)
+    assert len(zeros) == steps
+    assert (curvatures[0] - 1e-9 <= zeros).all()
+    assert (zeros <= curvatures[-1] + 1e-9).all()
+    x = (
+        widgets.conjugate_path(A, -b / curvatures, steps=steps)[-1] + b / curvatures
+    )  # conjugate gradients from zero, for A x = b
+    np.testing.assert_allclose(b - A @ x, np.prod(1 - curvatures[:, None] / zeros, axis=1) * b, atol=1e-6)
+
+
+def test_polynomial_embeds_what_its_functions_compute():
+    data = widgets.polynomial().data
+    for name, rows in data["curvatures"].items():
+        for condition, curvatures, zeros in zip(data["conditions"], rows, data["zeros"][name], strict=True):
+            np.testing.assert_allclose(curvatures, widgets.spectrum(name, condition), rtol=1e-5)
+            assert (len(curvatures), curvatures[-1]) == (24, 1.0)
+            assert curvatures[0] * condition == pytest.approx(1, rel=1e-5)
+            assert (np.diff(curvatures) > 0).all()
+            assert [len(each) for each in zeros] == list(range(9))
+    curvatures, b = np.array(data["curvatures"]["a few steep"][3]), np.ones(24)
+    np.testing.assert_allclose(
+        data["zeros"]["a few steep"][3][4], widgets.polynomial_zeros(curvatures, 4, b), rtol=1e-4
+    )
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+def test_polynomial_zeros_are_as_few_as_there_are_curvatures():
+    assert widgets.polynomial_zeros(np.array([1.0, 1.0, 2.0, 2.0]), 4) == pytest.approx([1, 2])
+    with pytest.raises(ValueError, match=r"polynomial_zeros: steps must be at least 0, got -1\."):
+        widgets.polynomial_zeros(np.ones(2), -1)
+    with pytest.raises(ValueError, match=r"spectrum: name must be one of spread evenly, .*, got 'flat'\."):
+        widgets.spectrum("flat", 10)
+
+
+def trusted(**changes):
+    """A loss that is its own model: two dampings, one price, three shares, four time steps."""
+    shares, slopes, curved = np.array([0, 0.5, 1]), np.array([[-1.0], [-0.6]]), np.array([[1.0], [0.5]])
+    losses = 2 + shares * slopes[..., None] + shares**2 * curved[..., None] / 2
+    given = {"dampings": np.array([0.1, 0.15]), "prices": np.array([0.0]), "shares": shares, "losses": losses}
+    given |= {"slopes": slopes, "curved": curved, "moved": np.ones((2, 1, 4)), "lengths": np.ones((2, 1))}
+    return widgets.trust(**given | changes)
+
+
+def test_trust_hands_over_what_its_page_needs_for_the_ratio():
+    data = trusted().data
+    losses, slopes, curved = (np.array(data[name]) for name in ("losses", "slopes", "curved"))
+    ratio = (losses[..., data["shares"].index(1.0)] - losses[..., 0]) / (slopes + curved / 2)  # what the page computes
+    np.testing.assert_allclose(ratio, 1, rtol=1e-4)
+    assert (data["times"], trusted(times=np.array([1, 6, 11, 16])).data["times"]) == ([1, 2, 3, 4], [1, 6, 11, 16])
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dampings": np.array([0.1, 0.2])}, r"each of dampings must be 3/2 of the one before, got \[0\.1, 0\.2\]"),
+        ({"shares": np.array([0, 0.5, 0.9])}, r"shares must begin with 0 and have a 1, got"),
+        ({"slopes": np.ones(2)}, r"slopes must be \(2, 1\), a row for each damping, got \(2,\)"),
+    ],
+)
+def test_trust_explains_what_it_cannot_draw(changes, message):
+    with pytest.raises(ValueError, match=f"trust: {message}"):
+        trusted(**changes)
+
+
 def test_predict_asks_for_a_choice_or_a_number():
     choice = widgets.predict("Which?", ["this", "that"], "that", key="16/which", why="Because.")
     assert choice.data == {

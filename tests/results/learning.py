@@ -42,7 +42,7 @@ def truncation() -> str:
         scores = [late(run) for run in chosen]
         rows.append([window, f"{mean(scores):.3f}", f"{min(scores):.3f} to {max(scores):.3f}", f"{rate:g}"])
     characters = runs[0]["history"][-1][0]
-    told = f"Held-out nats a character in the last pass, after {characters:,} characters of the help pages; Adam at its better rate."
+    told = f"Held-out nats a character in the last pass, after {characters:,} characters of the help pages; Adam at the better of two rates; the next table searches further."
     head = ["window", "mean", "over seeds", "rate"]
     exact = "Influence balancing (linear, 23 units): from which window on, and from which chunk on, the gradient has the right sign. Exact."
     windows = [told, table(head, rows), _from("window_race", runs)]

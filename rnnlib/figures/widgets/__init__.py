@@ -14,6 +14,7 @@ from rnnlib.figures.widgets.explorable import Explorable
 from rnnlib.figures.widgets.forget_gate import ForgetGate, forget_gate, half_life, kept_by_cells, kept_by_elman
 from rnnlib.figures.widgets.gradient_lags import GradientLags, gradient_lags
 from rnnlib.figures.widgets.online_bias import OnlineBias, online_bias
+from rnnlib.figures.widgets.polynomial import Polynomial, polynomial, polynomial_zeros, spectrum
 from rnnlib.figures.widgets.prediction import Prediction, Predictions, predict, predictions
 from rnnlib.figures.widgets.truncation_window import (
     TruncationWindow,
@@ -22,6 +23,7 @@ from rnnlib.figures.widgets.truncation_window import (
     path_values,
     truncation_window,
 )
+from rnnlib.figures.widgets.trust import Trust, trust
 from rnnlib.figures.widgets.unrolled_graph import UnrolledGraph, unrolled_graph
 from rnnlib.figures.widgets.valley import Valley, conjugate_path, descent_factor, descent_path, lowest_point, valley
 from rnnlib.figures.widgets.xrays import XRays, xrays
@@ -37,9 +39,11 @@ __all__ = [
     "ForgetGate",
     "GradientLags",
     "OnlineBias",
+    "Polynomial",
     "Prediction",
     "Predictions",
     "TruncationWindow",
+    "Trust",
     "UnrolledGraph",
     "Valley",
     "XRays",
@@ -65,9 +69,13 @@ __all__ = [
     "misled_neuron",
     "online_bias",
     "path_values",
+    "polynomial",
+    "polynomial_zeros",
     "predict",
     "predictions",
+    "spectrum",
     "truncation_window",
+    "trust",
     "unrolled_graph",
     "valley",
     "xrays",
