@@ -49,7 +49,7 @@ def how(id: str) -> tuple[Callable, bool]:
 
 IN_JAX = {
     *("ps4/change_net", "ps4/translated", "ps4/hoisted", "ps4/loss_with_cuts", "ps4/checkpointed_loss"),
-    *("ps4/returns_and_back", "ps6/directional_curvature", "ps6/gauss_newton", "ps6/solve"),
+    *("ps4/returns_and_back", "ps4/scan_with_resets", "ps6/directional_curvature", "ps6/gauss_newton", "ps6/solve"),
 }
 
 

@@ -96,8 +96,10 @@ PLAIN = {  # mistakes that are made by leaving out what a Question is about
     "ps3/randomised_errors": ["no gates"],
     "ps4/change_net": ["state"],
     "ps4/loss_with_cuts": ["uncut"],
+    "ps4/scan_with_resets": ["no resets"],
     "ps5/last_state": ["goes on"],
     "ps6/solve": ["steepest"],
+    "ps6/snap": ["window_of_1"],
 }
 
 

@@ -9,7 +9,15 @@ from jax.tree_util import Partial
 
 from rnnlib import losses
 from rnnlib.cells import ElmanParams, elman_step
-from rnnlib.coursework.problem_sets.programs import compiled, counted, gradient, measured, scanned, with_memory
+from rnnlib.coursework.problem_sets.programs import (
+    compiled,
+    counted,
+    gradient,
+    in_rounds,
+    measured,
+    scanned,
+    with_memory,
+)
 
 SHAPES = ((2, 4), (4, 4), (4,), (4, 3), (3,), (4,))  # of ps6's net: D = 2, H = 4, K = 3
 
@@ -73,6 +81,7 @@ CALLS = {
     "ps4/loss_with_cuts": measured(gradient),
     "ps4/checkpointed_loss": measured(with_memory),
     "ps4/returns_and_back": scanned("returns", "d_rewards", "d_discounts", "d_last", loops=2),
+    "ps4/scan_with_resets": measured(in_rounds),
     "ps6/directional_curvature": _by_objective,
     "ps6/gauss_newton": _by_outputs,
     "ps6/solve": _by_product,

@@ -94,6 +94,19 @@ def _require_loops(equations, loops, T):
         raise RefusedError("Beside the scan it is written out step by step. Let the scan do the work.")
 
 
+def in_rounds(function, inputs):
+    """States, if no loop made them, neither one of JAX's nor one that is written out."""
+    found, T = [eqn.primitive.name for eqn, _ in _inner(jax.make_jaxpr(function)(inputs))], len(inputs["resets"])
+    if {"scan", "while"} & {*found}:
+        raise RefusedError("A loop takes its steps one after another. Use jax.lax.associative_scan.")
+    if max(found.count(name) for name in ("dot_general", "mul")) >= T:
+        raise RefusedError("It is written out step by step, T turns. Use jax.lax.associative_scan.")
+    states = jit(function)(inputs)
+    if isinstance(states, tuple | list):
+        raise RefusedError("It returns pairs. From zero a map arrives at its b: return b alone.")
+    return {"states": states}
+
+
 def _multiplications(eqn):
     """Those of a matrix product, also where it is written as a product over three axes and a sum; else none."""
     made = eqn.outvars[0].aval

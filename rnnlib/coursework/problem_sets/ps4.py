@@ -8,6 +8,7 @@ import numpy as np
 from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams
 from rnnlib.coursework.problem_sets import programs
+from rnnlib.coursework.problem_sets.resets import RESETS
 from rnnlib.coursework.problem_sets.shared import cases, net
 from rnnlib.coursework.questions import Mistake, Question
 
@@ -301,4 +302,4 @@ RETURNS = Question(
 )
 
 USES = ("jax", "cells", "losses")
-QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)
+QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS, RESETS)

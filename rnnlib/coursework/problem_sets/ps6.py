@@ -14,6 +14,7 @@ from rnnlib.coursework.problem_sets.calls import CALLS, Scored, Seen, System
 from rnnlib.coursework.problem_sets.programs import Precompiled, jit
 from rnnlib.coursework.problem_sets.rules import STOPS, TRUST
 from rnnlib.coursework.problem_sets.shared import net
+from rnnlib.coursework.problem_sets.snap import SNAP
 from rnnlib.coursework.questions import Mistake, Question
 
 
@@ -225,4 +226,4 @@ SOLVE = Question(
 )
 
 USES = ("jax", "cells", "losses")
-QUESTIONS = (DIRECTIONAL_CURVATURE, GAUSS_NEWTON, STOPS, TRUST, SOLVE)
+QUESTIONS = (DIRECTIONAL_CURVATURE, GAUSS_NEWTON, STOPS, TRUST, SOLVE, SNAP)

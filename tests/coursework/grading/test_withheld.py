@@ -60,6 +60,11 @@ SHORTCUTS = {  # what a learner hands in, and for which Question
         "from rnnlib.unroll import loss_checkpointed\ndef checkpointed_loss(params, xs, targets, chunk):\n"
         "    return loss_checkpointed(None, params, xs, targets, chunk=chunk)",
     ),
+    "a scan of rnnlib's": (
+        "ps4/scan_with_resets",
+        "from rnnlib import parallel\ndef scan_with_resets(As, bs, resets):\n"
+        "    return parallel.linear_scan(As[:, None], bs[:, None], resets=resets[:, None])[:, 0]",
+    ),
     "cg.solve": (
         "ps6/solve",
         "from rnnlib import cg\ndef solve(product, b, x0, inverse, steps):\n"
