@@ -1,4 +1,4 @@
-"""What a recurrence does to small changes: Jacobians of the state along a run, their products, and the gradient by lag.
+"""What a recurrence does to small changes: Jacobians of the state along a run, their products and growth, and the gradient by lag.
 
 Rows are errors, columns are changes of the state. With J_t = dh_t/dh_{t-1}, of shape (H, H) with the later state first, a change runs
 forward as dh_t = J_t dh_{t-1} and an error runs back as dL/dh_{t-1} = (dL/dh_t) J_t. For an Elman net J_t = diag(1 − h_t²) W_hhᵀ.
@@ -191,6 +191,44 @@ def _gradient_by_lag(Js, d_hs):
         return errors, mean_length(errors, T + 1 - lag)
 
     return jnp.concatenate([mean_length(d_hs, T)[None], jax.lax.scan(one_more, d_hs, jnp.arange(1, T + 1))[1]])
+
+
+def lyapunov_exponents(jacobians: Float[Any, "T B H H"]) -> Float[jax.Array, "B H"]:
+    """Say at which rates small changes grow along a run: λ_i = (1/T) Σ_t log |R_ii,t|, with Q_t R_t = J_t Q_{t-1}.
+
+    A change along the fastest direction grows like exp(λ_1 t): above 0 the net is chaotic, below it forgets. The triangular factor is
+    taken out at every step, which keeps all H directions apart, and the numbers finite, however long the run.
+
+    Args:
+        jacobians: (T, B, H, H), as `jacobians` returns them.
+
+    Returns:
+        (B, H), in nats a step, largest first but for the noise of a short run; −∞ where a direction is lost.
+
+    Raises:
+        ValueError: an array of another shape.
+        TypeError: something else than floating-point numbers.
+
+    Example:
+        >>> stretched = np.tile(np.diag([2.0, 0.5]), (9, 1, 1, 1))  # by two along one axis, and halved along the other
+        >>> bool(np.allclose(lyapunov_exponents(stretched), [[np.log(2), -np.log(2)]]))
+        True
+
+    Source: Engelken, Wolf, Abbott (2023), Lyapunov spectra of chaotic recurrent neural networks, Physical Review Research 5,
+    arXiv 2006.02427.
+    """
+    Js = _require_jacobians("lyapunov_exponents", jacobians)
+    return _lyapunov_exponents(Js)
+
+
+@jax.jit
+def _lyapunov_exponents(Js):
+    def grow(Q, J):
+        Q, R = jnp.linalg.qr(J @ Q)
+        return Q, jnp.log(jnp.abs(jnp.diagonal(R, axis1=-2, axis2=-1)))
+
+    begin = jnp.broadcast_to(jnp.eye(Js.shape[-1], dtype=Js.dtype), Js.shape[1:])
+    return jax.lax.scan(grow, begin, Js)[1].mean(0)
 
 
 def _require_jacobians(where, jacobians):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rnnlib import bptt
 from rnnlib.cells import elman_step
-from rnnlib.dynamics import gradient_by_lag, jacobians, products, singular_values, spectral_radius
+from rnnlib.dynamics import gradient_by_lag, jacobians, lyapunov_exponents, products, singular_values, spectral_radius
 from tests.strategies import problem, problems
 
 few = settings(max_examples=12)  # JAX compiles anew for each shape
@@ -124,6 +124,23 @@ def test_radius_and_singular_values_are_those_of_the_definitions(H, seed):
     assert limit == pytest.approx(1, abs=0.03)
 
 
+@few
+@given(problems(T=(1, 5), B=(1, 2), D=(1, 1), H=(1, 3), K=(1, 1)))
+def test_lyapunov_exponents_sum_to_the_growth_of_volume(p):
+    Js = of(p)
+    volumes = np.log(np.abs(np.linalg.det(np.asarray(Js)))).mean(0)
+    np.testing.assert_allclose(lyapunov_exponents(Js).sum(-1), volumes, rtol=1e-9, atol=1e-11)
+
+
+def test_the_largest_exponent_is_the_growth_of_a_change_and_a_long_run_does_not_overflow():
+    W = np.diag([3.0, 1.5, 0.2]) + np.triu(np.ones((3, 3)), 1)
+    exponents = lyapunov_exponents(np.tile(W, (2000, 1, 1, 1)))[0]
+    np.testing.assert_allclose(exponents, np.log([3.0, 1.5, 0.2]), atol=2e-3)
+    p = problem(60, 1, 2, 4, 1)
+    longest = np.linalg.norm(products(of(p))[0, 0] @ np.array([0.3, -0.2, 0.5, 0.1]))
+    np.testing.assert_allclose(lyapunov_exponents(of(p))[0, 0], np.log(longest) / 60, atol=0.1)
+
+
 P = problem(5, 2, 3, 4, 3)
 H0 = P.params.h0
 BAD = {
@@ -150,6 +167,10 @@ BAD = {
     "a single matrix": (
         lambda: products(np.zeros((4, 4))),
         r"products: jacobians must be \(T, B, H, 4\) .* got \(4, 4\)\. Try jacobians\(step, params, xs, h0\)\.",
+    ),
+    "no time": (
+        lambda: lyapunov_exponents(np.zeros((2, 4, 4))),
+        r"lyapunov_exponents: jacobians must be \(T, B, H, 4\) .* got \(2, 4, 4\)\. Try jacobians",
     ),
     "errors of outputs": (
         lambda: gradient_by_lag(np.zeros((5, 2, 4, 4)), P.d_ys),
