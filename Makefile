@@ -16,7 +16,7 @@ PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 ROOT_ARGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: help lab test check say parts checks left-out course-seed release collect grade feedback return grades bench jax-bound peers adapters results notebooks experiments site clean
+.PHONY: help lab test check say parts checks left-out course-seed release collect grade feedback return grades bench jax-bound peers adapters results notebooks experiments distributed site clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -92,6 +92,9 @@ notebooks: .venv/ready  ## run every chapter and problem set (or NOTEBOOKS="note
 
 experiments: .venv/ready  ## run the long comparisons whose results the chapters show (hours in all; what is stored is not run again)
 	for script in notebooks/experiments/*.py; do $(BIN)/python $$script || exit; done
+
+distributed: .venv/ready  ## two processes train one net over gloo, one is killed, and both go on from a checkpoint (a minute)
+	$(BIN)/python notebooks/experiments/distributed.py --again
 
 site: .venv/ready  ## export the chapters to build/site, explorables alive without a kernel
 	$(BIN)/python .ci/site.py $(CHAPTERS)

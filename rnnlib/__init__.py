@@ -13,7 +13,8 @@ Each room is one noun, a module or a small folder: `from rnnlib import bptt, cel
 
     by hand, NumPy alone    bptt  losses  gradcheck
     a net and its data      cells  starts  tasks  datasets  batching
-    along time, in JAX      unroll  truncation  dynamics
+    along time, in JAX      unroll  truncation  dynamics  online
+    at once, not in turn    parallel
     training                train  checkpoints
     second order            curvature  cg  quadratic  hessian_free
     for all of them         validation

@@ -56,6 +56,7 @@ BREACHES = {
     "5 to 8 answers": put("questions", "## Questionnaire"),
     "lower-case words": lambda nb: cell(nb, "touch").update(id="Touch_it"),
     "such as forward-by-hand": lambda nb: cell(nb, "touch").update(id="a1b2c3d4"),
+    "8 at most: one idea a cell": lambda nb: [c.update(source="x = 1\n" * 9) for c in nb.cells if c.cell_type == "code"],
     "another cell has this id": lambda nb: cell(nb, "touch").update(id="draw"),
     "path in the source": put("imports", "open('/home/me/data')"),
     "path in the output": add(new_output("stream", text="saved to C:\\data\n")),

@@ -22,6 +22,10 @@ class Answer(NamedTuple):
     trouble: str | None = None  # why there is no value
 
 
+class RefusedError(Exception):
+    """What came is not what was asked for; the message is the whole of what a learner reads."""
+
+
 class _Late(BaseException):
     """The time is up. Not an Exception, so that `except Exception` in a learner's loop lets it through."""
 
@@ -54,6 +58,8 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
         raise
     except NotImplementedError:
         trouble = UNANSWERED
+    except RefusedError as error:
+        trouble = str(error)
     except _Late:
         trouble = f"{LATE} {seconds:g} s. Does a loop never end?"
     except BaseException as error:

@@ -4,21 +4,20 @@ The learner's `check`, the grader and the tests all ask the same Question; only 
 """
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, attempt, describe, plain
+from rnnlib.coursework import asking, withheld
+from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, describe, plain
 from rnnlib.coursework.verdicts import Case, Verdict, compare
 
 PUBLIC = "public"  # the seed of `check`
+WITHHELD = "It calls {}, which this set asks you to write. In the grader it is not there, and this earns nothing."
 
 
 class Mistake(NamedTuple):
@@ -26,15 +25,7 @@ class Mistake(NamedTuple):
 
     answer: Callable[..., Any]  # called like the right one
     says: str  # what it does, and what to do about it
-
-
-def _as_named(function, inputs):
-    with suppress(ValueError):  # not every callable tells its parameters
-        try:
-            inspect.signature(function).bind(**inputs)
-        except TypeError as error:
-            raise TypeError(f"your function must take {', '.join(inputs)}, under these names ({error})") from None
-    return function(**inputs)
+    worth: float = 0.0  # what it earns at least, from 0 to 1
 
 
 class Question(NamedTuple):
@@ -46,9 +37,9 @@ class Question(NamedTuple):
     cases: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]]  # what is special → draws the inputs
     reference: Callable[..., Any]  # the right answer, from the inputs by name
     mistakes: Mapping[str, Mistake] = {}
+    first: tuple[str, ...] = ()  # parts without which the others count nothing
+    easy: tuple[str, ...] = ()  # cases that something thoughtless gets right: they count beside another case alone
     tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
-    jax: bool = False  # whether the inputs come as JAX arrays
-    call: Callable[[Callable, dict[str, Any]], Any] = _as_named  # how the function is called
     hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
 
     def inputs(self, case: str, seed: str, dtype: Any = np.float64) -> dict[str, Any]:
@@ -68,11 +59,10 @@ class Question(NamedTuple):
 
     def ask(self, function: Callable, inputs: dict[str, Any], *, seconds: float = 30.0) -> Answer:
         """Call a function as this Question does, on a copy of the inputs."""
-        given = {name: jax.tree.map(self._own, value) for name, value in inputs.items()}
-        return attempt(partial(self.call, function), given, seconds=seconds)
+        return asking.ask(self.id, function, inputs, seconds=seconds)
 
     def judge(self, case: str, inputs: dict[str, Any], answer: Answer) -> Case:
-        """Hold an answer against the reference, and name the mistakes that lead to it.
+        """Hold an answer against the reference.
 
         Args:
             case: its name.
@@ -80,20 +70,18 @@ class Question(NamedTuple):
             answer: what came.
 
         Returns:
-            The verdict on this case.
+            The verdict on this case, which names no mistakes yet.
         """
         wanted = self.ask(self.reference, inputs)
         if wanted.trouble:
             raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
         if answer.trouble:
-            called = describe(inputs) if self.call is _as_named else ""
+            called = describe(inputs) if asking.how(self.id)[0] is asking.by_name else ""
             return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
-        tolerance = self.tolerance[_is_single(wanted.value, plain(inputs), answer.value if self.jax else ())]
-        parts = compare(answer.value, wanted.value, tolerance)
+        parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value, answer.value))
         changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
-        wrong = not all(part.right for part in parts)
-        return Case(case, parts, says, self._named(inputs, answer.value, tolerance) if wrong else ())
+        return Case(case, parts, says, (), "", self.first, case in self.easy)
 
     def conclude(self, cases: tuple[Case, ...], hint: str | None = None) -> Verdict:
         """Put the cases together, with the mistakes in words.
@@ -108,7 +96,9 @@ class Question(NamedTuple):
         verdict = Verdict(f"{self.id} · {self.title}", self.points, cases, ())
         named = [self.mistakes[name].says for name in verdict.mistakes]
         hints = (f"One of these: {' Or: '.join(named)}",) if len(named) > 1 else (*named, *([hint] if hint else ()))[:1]
-        return verdict._replace(hints=hints)
+        return verdict._replace(
+            hints=hints, worth=min((self.mistakes[name].worth for name in verdict.mistakes), default=0.0)
+        )
 
     def grade(
         self, answers: Callable[[dict[str, Any]], Answer], *, seed: str = PUBLIC, dtype: Any = np.float64
@@ -123,32 +113,45 @@ class Question(NamedTuple):
         Returns:
             The `Verdict`.
         """
-        judged, hint = [], None
+        judged, asked = [], []
         for case in self.cases:
             inputs = self.inputs(case, seed, dtype)
             answer = answers(inputs)
             judged.append(self.judge(case, inputs, answer))
-            if self.hint and hint is None and not judged[-1].says and judged[-1].share < 1:
-                hint = _quietly(self.hint, inputs, answer.value)
+            asked.append((inputs, answer))
             if answer.trouble and answer.trouble.startswith((UNANSWERED, LATE)):  # so would the others
                 judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
                 break
-        return self.conclude(tuple(judged), hint)
+        verdict = self.conclude(tuple(self._named(judged, asked)))
+        return (
+            verdict if verdict.mistakes or not self.hint else self.conclude(verdict.cases, self._hinted(judged, asked))
+        )
 
-    def _own(self, leaf):
-        """A copy for the function to do with as it likes."""
-        if not isinstance(leaf, np.ndarray):
-            return leaf
-        return jnp.asarray(leaf) if self.jax else leaf.copy()
+    def _hinted(self, judged, asked):
+        """What to do about the first case of which the hint can say anything."""
+        wrong = (pair for case, pair in zip(judged, asked, strict=False) if not case.says and case.share < 1)
+        return next(filter(None, (_quietly(self.hint, inputs, answer.value) for inputs, answer in wrong)), None)
 
-    def _named(self, inputs, value, tolerance):
-        """Mistakes that give exactly this answer."""
-        names, value = [], _finite(value)
-        for name, mistake in self.mistakes.items():
-            made = self.ask(mistake.answer, inputs)
-            if made.trouble is None and all(part.right for part in compare(value, _finite(made.value), tolerance)):
-                names.append(name)
-        return tuple(names)
+    def _named(self, judged, asked):
+        """The cases with the mistakes that give exactly these answers, sought in small cases first, and then among those found."""
+        wrong = [i for i, (_, answer) in enumerate(asked) if judged[i].share < 1 and not answer.trouble]
+        names, found = tuple(self.mistakes), list(judged)
+        if len(wrong) < sum(case.share < 1 for case in judged):
+            return found  # no mistake that is known explains what went wrong with a call
+        for i in sorted(wrong, key=lambda i: sum(map(np.size, jax.tree.leaves(asked[i][0])))):
+            names = tuple(name for name in names if self._gives(name, *asked[i]))
+            found[i] = judged[i]._replace(mistakes=names)
+        return found
+
+    def _gives(self, name, inputs, answer):
+        made = self.ask(self.mistakes[name].answer, inputs)
+        if made.trouble:
+            return False
+        tolerance = self._tolerance(inputs, answer.value, made.value)
+        return all(part.right for part in compare(_finite(answer.value), _finite(made.value), tolerance))
+
+    def _tolerance(self, inputs, wanted, given):
+        return self.tolerance[_is_single(wanted, plain(inputs), given if asking.how(self.id)[1] else ())]
 
 
 def load(id: str) -> Question:
@@ -207,8 +210,16 @@ def check(id: str, answer: Callable, *, seconds: float = 30.0) -> None:
         raise TypeError(
             f"check: the answer must be your function, got {type(answer).__name__}. Try check({id!r}, name)."
         )
-    verdict = question.grade(partial(question.ask, answer, seconds=seconds))
-    display(verdict)
+    called = {}
+
+    def ask(inputs):
+        with withheld.watched(id.partition("/")[0]) as found:
+            given = question.ask(answer, inputs, seconds=seconds)
+        called.update(dict.fromkeys(found))
+        return given
+
+    verdict = question.grade(ask)
+    display(verdict._replace(hints=(*map(WITHHELD.format, called), *verdict.hints)))
     if not verdict.right:
         raise NotYet(f"{verdict.earned:g} of {verdict.points:g} points so far")
 

@@ -25,11 +25,16 @@ class Case(NamedTuple):
     says: str  # what went wrong with the call as a whole; empty where nothing did
     mistakes: tuple[str, ...]  # those of the Question that give exactly this answer
     called: str = ""  # with what, where the call as a whole went wrong
+    first: tuple[str, ...] = ()  # parts without which the others count nothing
+    easy: bool = False  # whether something thoughtless gets it right, so that it counts beside another case alone
 
     @property
     def share(self) -> float:
-        """The share of its parts that are right; none where the call as a whole went wrong."""
-        return 0.0 if self.says else sum(part.right for part in self.parts) / len(self.parts)
+        """What it is worth, from 0 to 1: one part alone is worth nothing, all are worth 1; nothing where the call went wrong."""
+        right = {part.name for part in self.parts if part.right}
+        if self.says or not right.issuperset(self.first):
+            return 0.0
+        return max(len(right) - 1, 0) / (len(self.parts) - 1) if len(self.parts) > 1 else float(len(right))
 
 
 class Verdict(NamedTuple):
@@ -39,11 +44,14 @@ class Verdict(NamedTuple):
     points: float  # to be had
     cases: tuple[Case, ...]
     hints: tuple[str, ...]  # mistakes by name, and what to do about them
+    worth: float = 0.0  # the least that is earned, from 0 to 1: what the mistake that was made is worth
 
     @property
     def earned(self) -> float:
-        """Points earned: every case counts alike, and in it every part."""
-        return round(self.points * sum(case.share for case in self.cases) / len(self.cases), 2)
+        """Points earned: every case counts alike, and in it every part from the second on."""
+        some = any(case.share == 1 for case in self.cases if not case.easy)
+        shares = [case.share for case in self.cases if some or not case.easy]
+        return round(self.points * max(sum(shares) / len(self.cases), self.worth), 2)
 
     @property
     def right(self) -> bool:
@@ -123,7 +131,7 @@ def _found(name, array, got, tolerance):
     """What is wrong with what came under a name, or that nothing came."""
     if name in got:
         return _complaint(got[name], array, tolerance)
-    if several := [other for other in got if other.startswith(name)]:
+    if several := [other for other in got if other.startswith((f"{name}.", f"{name}[") if name else "")]:
         stack = " Try np.stack." if array.shape[:1] == (len(several),) else ""
         return f"must be one array of shape {array.shape}, got several.{stack}"
     return "is missing"

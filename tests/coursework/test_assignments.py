@@ -77,7 +77,7 @@ def mistake_table(name):
     """Every Question with its mistakes: what each earns, and what `check` says of it."""
     for question in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS:
         yield f"### {question.id} · {question.title} ({question.points} points)"
-        for mistake, (answer, _) in question.mistakes.items():
+        for mistake, (answer, *_) in question.mistakes.items():
             verdict = question.grade(partial(question.ask, answer))
             texts = (text.replace("|", r"\|") for text in (mistake, f"{verdict.earned:.2g}", verdict.hints[0]))
             yield f"| {' | '.join(texts)} |"

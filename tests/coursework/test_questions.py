@@ -6,16 +6,17 @@ import jax
 import numpy as np
 import pytest
 
+from rnnlib import gradcheck
 from rnnlib.clinic.catalogue import CATALOGUE, GATED
-from rnnlib.coursework import problem_sets
-from rnnlib.coursework.answers import attempt, plain
-from rnnlib.coursework.questions import PUBLIC, NotYet, Question, check, load
+from rnnlib.coursework import asking, problem_sets
+from rnnlib.coursework.answers import attempt, leaves, plain
+from rnnlib.coursework.problem_sets import programs
+from rnnlib.coursework.questions import PUBLIC, NotYet, check, load
 
 QUESTIONS = [
     q for name in problem_sets.NAMES for q in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS
 ]
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.id)
-by_name = Question._field_defaults["call"]
 SEEDS = (PUBLIC, "a", "b")
 
 
@@ -36,7 +37,7 @@ def test_the_reference_earns_all(question, dtype):
 def test_every_mistake_is_rejected_and_named(question, measured):
     assert len(question.mistakes) >= 2
     for name, mistake in question.mistakes.items():
-        answer = unnamed(mistake.answer) if question.call is by_name else mistake.answer
+        answer = unnamed(mistake.answer) if asking.how(question.id)[0] is asking.by_name else mistake.answer
         verdict = graded(question, answer, seed="a")
         assert not verdict.right, f"{name} passes"
         assert name in verdict.mistakes, f"{name} is taken for {verdict.mistakes}:\n{verdict}"
@@ -55,27 +56,57 @@ def unnamed(function):
 
 
 def lazy(question, make):
-    """A function that makes something of the right answer's structure."""
+    """A function that makes something of the right answer, by name, and of the inputs."""
 
     def answer(*args, **inputs):
         right = question.reference(*args, **inputs)
-        return jax.tree.map(make, plain(right))
+        parts = leaves(plain(right))
+        made = {name: make(name, parts, [*args, *inputs.values()]) for name in parts}
+        made = made.get("", made)
+        return type(right)(made) if isinstance(right, programs._Named) else made
 
     return answer
 
 
+def lazy_answers(question):
+    """What costs no thought, by name."""
+    case = next(iter(question.cases))
+    yield "zeros", lazy(question, lambda name, parts, given: np.zeros_like(parts[name]))
+    yield "ones", lazy(question, lambda name, parts, given: np.ones_like(parts[name]))
+    yield "NaN", lazy(question, lambda name, parts, given: np.full(parts[name].shape, np.nan))
+    yield "nothing", lambda *args, **inputs: None
+    inputs = question.inputs(case, PUBLIC)
+    for i, name in enumerate(inputs):
+        yield f"the input {name}", lazy(question, lambda name, parts, given, i=i: given[i])
+    parts = leaves(question.ask(question.reference, inputs).value)
+    for one in parts if len(parts) > 1 else ():
+        yield f"{one} for all", lazy(question, lambda name, parts, given, one=one: parts[one])
+        yield f"{one} alone", lazy(question, lambda name, parts, given, one=one: parts[name] * (name == one))
+    for name in PLAIN.get(question.id, ()):
+        yield name, question.mistakes[name].answer
+
+
+PLAIN = {  # mistakes that are made by leaving out what a Question is about
+    "ps1/read": ["new_ignored"],
+    "ps2/bug_hunt": ["slope_path_transpose"],
+    "ps3/clip_each": ["unclipped"],
+    "ps3/living": ["stride ignored"],
+    "ps3/truncated_errors": ["uncut"],
+    "ps3/frozen_outputs": ["thawed"],
+    "ps3/randomised_errors": ["no gates"],
+    "ps4/change_net": ["state"],
+    "ps4/loss_with_cuts": ["uncut"],
+    "ps5/last_state": ["goes on"],
+    "ps6/solve": ["steepest"],
+}
+
+
 @each_question
-def test_nothing_lazy_earns_points(question):
-    answers = {
-        "zeros": lazy(question, np.zeros_like),
-        "ones": lazy(question, np.ones_like),
-        "NaN": lazy(question, lambda a: np.full(a.shape, np.nan)),
-        "nothing": lambda *args, **inputs: None,
-        "an input": lambda *args, **inputs: [*args, *inputs.values()][-1],
-    }
-    for name, answer in answers.items():
-        earned = graded(question, answer).earned
-        assert earned <= 0.25 * question.points, f"{name} earns {earned} of {question.points}"
+def test_nothing_lazy_earns_more_than_a_tenth(question):
+    unnamed = question._replace(mistakes={}, hint=None)  # what is wrong with them is of no matter
+    for name, answer in lazy_answers(question):
+        earned = graded(unnamed, answer).earned
+        assert earned <= 0.1 * question.points, f"{name} earns {earned} of {question.points}"
 
 
 @each_question
@@ -142,10 +173,37 @@ def test_a_stub_is_asked_once():
 def test_check_shows_the_verdict_and_says_how_far_one_is(capsys):
     question = load("ps2/backward")
     check("ps2/backward", question.reference)
-    assert "6 of 6 points" in capsys.readouterr().out
-    with pytest.raises(NotYet, match=r"^3.33 of 6 points so far$"):
+    assert "4 of 4 points" in capsys.readouterr().out
+    with pytest.raises(NotYet, match=r"^1.6 of 4 points so far$"):
         check("ps2/backward", question.mistakes["error_not_carried"].answer)
     assert CATALOGUE["error_not_carried"].fix in capsys.readouterr().out
+
+
+def test_nudging_each_entry_takes_longer_than_there_is_time():
+    """Finite differences of the loss are no backward pass: the first case has so many entries that they are late."""
+
+    def nudged(params, xs, hs, d_ys, leak):
+        def loss(p):
+            h, total = np.tile(p.h0, (xs.shape[1], 1)), 0.0
+            for x, d_y in zip(xs, d_ys, strict=True):
+                h = (1 - leak) * h + leak * np.tanh(x @ p.W_xh + h @ p.W_hh + p.b_h)
+                total += (d_y * (h @ p.W_hy)).sum()
+            return total
+
+        return gradcheck.finite_differences(loss, params)._asdict()
+
+    question = load("ps2/bug_hunt")
+    verdict = question.grade(lambda inputs: question.ask(nudged, inputs, seconds=0.2))
+    assert verdict.earned == 0
+    assert "It did not return within 0.2 s" in str(verdict)
+    inputs = question.inputs("a large net", PUBLIC)
+    assert 2 * sum(p.size for p in inputs["params"]) * len(inputs["xs"]) > 2e6, "steps in all, of 10 µs at least"
+
+
+@pytest.mark.parametrize(("i", "says"), [(-1, "Too early"), (1, "Too late")])
+def test_when_to_stop_says_which_way_it_is_off(i, says):
+    question = load("ps6/stops")
+    assert says in str(graded(question, lambda **inputs: question.reference(**inputs) + 3 * i))
 
 
 @pytest.mark.bad_input
@@ -165,6 +223,6 @@ def test_bad_input(id, answer, error, says):
 def test_a_reference_that_fails_is_our_fault_and_says_so():
     question = load("ps2/backward")._replace(reference=lambda **inputs: inputs["nothing"])
     with pytest.raises(
-        RuntimeError, match=r"ps2/backward: the reference failed on case 'a batch of sequences'. It raised KeyError"
+        RuntimeError, match=r"ps2/backward: the reference failed on case 'a large net'. It raised KeyError"
     ):
         graded(question, lambda **inputs: attempt(len, {}, seconds=1))

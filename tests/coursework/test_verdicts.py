@@ -74,7 +74,9 @@ def case(name, *right, mistakes=(), says=""):
 
 
 def test_every_case_and_every_part_counts():
-    verdict = Verdict("q", 6, (case("a", True, True), case("b", True, False), case("c", True, says="It raised E")), ())
+    verdict = Verdict(
+        "q", 6, (case("a", True, True), case("b", True, True, False), case("c", True, says="It raised E")), ()
+    )
     assert verdict.earned == 3.0
     assert not verdict.right
     assert Verdict("q", 6, (case("a", True),), ()).right
@@ -83,9 +85,30 @@ def test_every_case_and_every_part_counts():
         "  ✓ a",
         "  ½ b",
         "  ✗ c",
-        "  · b: p1 is off",
+        "  · b: p2 is off",
         "  · c: It raised E",
     ]
+
+
+def test_one_array_alone_is_worth_nothing_and_neither_is_one_without_the_first():
+    assert case("a", True, False).share == 0
+    assert case("a", True, False, True, True).share == 2 / 3
+    assert case("a", True).share == 1
+    assert case("a", True, False, True)._replace(first=("p1",)).share == 0
+
+
+def test_an_easy_case_counts_beside_another_that_is_right():
+    easy, hard = case("easy", True)._replace(easy=True), case("hard", False)
+    assert Verdict("q", 2, (easy, hard), ()).earned == 0
+    assert Verdict("q", 3, (easy, hard, case("c", True)), ()).earned == 2
+
+
+def test_a_mistake_may_be_worth_something_by_itself():
+    assert Verdict("q", 3, (case("a", False),), (), worth=2 / 3).earned == 2
+
+
+def test_a_name_that_only_begins_alike_is_another():
+    assert compare({"last_steps": RIGHT}, {"last": RIGHT, "b": RIGHT}, 1e-6)[0].says == "is missing"
 
 
 def test_a_mistake_is_named_if_it_explains_every_wrong_case():

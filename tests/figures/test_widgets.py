@@ -1,13 +1,14 @@
 import json
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlib import batching, bptt, clinic
-from rnnlib.cells import ElmanParams, init_elman
+from rnnlib import batching, bptt, clinic, dynamics, parallel
+from rnnlib.cells import ElmanParams, elman_step, init_elman
 from rnnlib.figures import diagrams, layout, widgets
 from tests.strategies import problem
 
@@ -578,3 +579,68 @@ def test_xrays_hand_over_squares_scale_and_message():
     json.dumps(data, allow_nan=False)
     with pytest.raises(ValueError, match=r"xrays: passes must hold X-rays of one T, got \[\]"):
         widgets.xrays({})
+
+
+class Drawn(NamedTuple):  # what online.gradient_bench returns of a method
+    bias: float
+    variance: float
+    cosine: float
+    estimates: np.ndarray
+    exact: np.ndarray
+
+
+def drawn(spread, off=0.0, N=600, P=5):
+    """N estimates around the exact gradient, moved by `off` along a direction across it."""
+    exact = np.eye(P)[0]
+    estimates = exact + off * np.eye(P)[1] + spread * np.random.default_rng(0).standard_normal((N, P))
+    return Drawn(abs(off), spread**2 * P, 0.5, estimates, exact)
+
+
+def test_online_bias_embeds_every_draw_and_the_error_of_the_mean_of_the_first_n():
+    noisy, wrong = drawn(2.0), drawn(0.0, off=0.5)
+    first, second = widgets.online_bias({"noisy": noisy, "wrong": wrong}).data["methods"]
+    assert (first["name"], first["drawn"], second["name"], second["drawn"]) == ("noisy", True, "wrong", False)
+    assert len(first["points"]) == len(first["errors"]) == 512
+    for n in (1, 7, 512):
+        error = np.linalg.norm(noisy.estimates[:n].mean(0) - noisy.exact)
+        np.testing.assert_allclose(first["errors"][n - 1], error, rtol=1e-3)
+    np.testing.assert_allclose(np.array(first["points"])[:, 0], noisy.estimates[:512] @ noisy.exact, atol=1e-4)
+    assert second["points"] == [[1.0, 0.5]]  # along the exact gradient as long as it, and the bias across
+    np.testing.assert_allclose(second["errors"], [0.5])
+    json.dumps([first, second], allow_nan=False)
+
+
+def test_online_bias_draws_what_is_exact_and_refuses_different_nets():
+    (exact,) = widgets.online_bias({"exact": drawn(0.0)}).data["methods"]
+    assert (exact["points"], exact["errors"], exact["variance"]) == ([[1.0, 0.0]], [0.0], 0.0)
+    with pytest.raises(ValueError, match=r"online_bias: scores must be of one net, got gradients of \[5, 6\] numbers"):
+        widgets.online_bias({"one": drawn(1.0), "other": drawn(1.0, P=6)})
+
+
+def test_deer_errors_are_those_of_its_iterations_one_by_one():
+    gain, T, H = 1.5, 12, 4
+    found = widgets.deer_errors(gain, T=T, H=H)
+    rng = np.random.default_rng(0)
+    params = init_elman(2, H, 1, rng=rng)
+    params, xs = params._replace(W_hh=gain * params.W_hh), rng.standard_normal((T, 1, 2))
+    truth = bptt.forward(params, xs).hs[1:]
+    for k in (1, 2, 5):
+        states = parallel.deer(params, xs, iterations=k).states
+        np.testing.assert_allclose(found.errors[k], np.abs(states - truth).max((1, 2)), rtol=1e-6, atol=1e-12)
+    Js = dynamics.jacobians(elman_step, params, xs, params.h0)
+    np.testing.assert_allclose(found.exponent, dynamics.lyapunov_exponents(Js)[0, 0])
+    assert found.errors[found.needed].max() < 1e-8 <= found.errors[found.needed - 1].max()
+
+
+def test_deer_iterations_are_few_where_changes_fade_and_many_where_they_grow():
+    data = widgets.deer_iterations(T=40, H=12).data
+    json.dumps(data)
+    runs = data["runs"]
+    assert runs[0]["exponent"] < -0.5 < 0 < runs[-1]["exponent"]
+    assert runs[0]["needed"] < 6 < 15 < runs[-1]["needed"] <= 40
+    for run in runs:
+        assert len(run["errors"]) == len(run["exact"]) == 41
+        assert all(run["exact"][k] >= k for k in range(40)), "after k iterations k states are right"
+        assert run["exact"][run["needed"]] == 40
+    with pytest.raises(ValueError, match=r"deer_iterations: T must be between 10 and 200, got 9"):
+        widgets.deer_iterations(T=9)

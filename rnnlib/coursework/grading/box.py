@@ -1,5 +1,6 @@
 """The command line of bubblewrap: no network, no files but Python's and rnnlib's, read only, and the kernel's own limits."""
 
+import compileall
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from rnnlib.coursework import withheld
 from rnnlib.coursework.grading import cgroup, seccomp
 
 MIB = 2**20
@@ -100,13 +102,14 @@ def _refused(calls):
     return [part for fd in calls for part in ("--seccomp", str(fd))]
 
 
-def command(limits, calls: tuple[int, ...], sandboxed: bool) -> list[str]:
+def command(limits, calls: tuple[int, ...], sandboxed: bool, bare: str = "") -> list[str]:
     """Give the command line that starts a worker.
 
     Args:
         limits: see `sandbox.Limits`.
         calls: what `kernel_filter` opened.
         sandboxed: whether bubblewrap is around it.
+        bare: a problem set, whose answers must not use all of rnnlib; "" for all of it.
 
     Returns:
         The command and its arguments.
@@ -122,10 +125,10 @@ def command(limits, calls: tuple[int, ...], sandboxed: bool) -> list[str]:
     worker = [sys.executable, "-m", "rnnlib.coursework.grading.worker", json.dumps(kernel)]
     if not sandboxed:
         return worker
-    settings = [part for item in environment("/tmp").items() for part in ("--setenv", *item)]
+    settings = [part for item in environment("/tmp", bare).items() for part in ("--setenv", *item)]
     # the watcher has the words and comes first; the group holds files in memory too
     group = cgroup.scope(limits.memory + limits.files + SHARED, 16 * limits.processes) if cgroup.available() else []
-    return [*group, *_BOX, *_no_namespaces(), *_refused(calls), *settings, *_mounts(limits.files), *worker]
+    return [*group, *_BOX, *_no_namespaces(), *_refused(calls), *settings, *_mounts(limits.files, bare), *worker]
 
 
 def counted_by() -> str:
@@ -163,18 +166,38 @@ def _homes():
     yield Path.home()
 
 
-def _seen():
-    """Folders that are seen inside: of Python, its packages and rnnlib."""
+def _seen(package=Path(__file__).parents[3]):
+    """Folders that are seen inside: of Python, its packages, and the rnnlib of this folder."""
     seen = {"/usr", sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     seen |= {path for path in (*sysconfig.get_paths().values(), *site.getsitepackages()) if Path(path).exists()}
-    return seen | {str(Path(__file__).parents[2])}
+    return seen | {str(package / "rnnlib")}
 
 
-def _mounts(files):
+@cache
+def _package(bare):
+    """The folder that rnnlib is imported from; of a bare one, written once, what holds it as long as this process lives."""
+    if not bare:
+        return Path(__file__).parents[3], None
+    folder = tempfile.TemporaryDirectory(prefix=f"rnnlib-{bare}-", ignore_cleanup_errors=True)
+    withheld.write_bare(bare, Path(folder.name))
+    compileall.compile_dir(folder.name, quiet=2)
+    return Path(folder.name), folder
+
+
+def _mounts(files, bare=""):
     """What can be seen inside: Python, its packages and rnnlib, read only, and some MiB for files; no home and no course."""
+    package, whole = _package(bare)[0], Path(__file__).parents[2]
+    seen = _seen(package)
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
-    for path in sorted(_seen()):  # a folder comes before what lies in it, /tmp before all
+    for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
+    for name in withheld.outside(bare) if bare else ():  # over what is withheld there is something that says so
+        for site_packages in map(Path, sorted({*site.getsitepackages(), sysconfig.get_path("purelib")})):
+            inside = not any(Path(name).is_relative_to(other) for other in withheld.outside(bare) if other != name)
+            if inside and (site_packages / name).is_dir():
+                mounts += ["--ro-bind", str(package / name), str(site_packages / name)]
+    if bare and any(whole.is_relative_to(path) for path in seen):
+        mounts += ["--ro-bind", str(package / "rnnlib"), str(whole)]
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():
             mounts += ["--symlink", os.readlink(path), path]
@@ -188,12 +211,12 @@ def _mounts(files):
     return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def environment(folder: str) -> dict[str, str]:
-    """Give all environment variables of a worker."""
+def environment(folder: str, bare: str = "") -> dict[str, str]:
+    """Give all environment variables of a worker; see `command`."""
     return {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(
-            Path(__file__).parents[3]
+            _package(bare)[0]
         ),  # this rnnlib, whichever is installed; in the box, of that folder, no more
         "HOME": folder,
         "TMPDIR": folder,

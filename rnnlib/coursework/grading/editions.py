@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2]
-JUDGE = "rnnlib.coursework.questions"  # with the verdicts and answers that it imports
+JUDGE = {f"rnnlib.coursework.{name}" for name in ("questions", "asking", "withheld")}  # with what they import
 DRAWN = "rnnlib.figures"  # changes no number
 IMPORT = re.compile(r"\b(?:from|import)\s+(rnnlib[.\w]*)(?:\s+import\s+\(?([\w\s,]*))?")
 
@@ -30,7 +30,7 @@ def edition(questions: tuple[str, ...], sources: tuple[str, ...] = ()) -> str:
         >>> edition(("ps1/lookup",)) == edition(("ps1/lookup",), ("import numpy",)) != edition(("ps2/backward",))
         True
     """
-    roots = {JUDGE, *(f"rnnlib.coursework.problem_sets.{id.partition('/')[0]}" for id in questions)}
+    roots = {*JUDGE, *(f"rnnlib.coursework.problem_sets.{id.partition('/')[0]}" for id in questions)}
     for source in sources:
         for module, names in IMPORT.findall(source):  # not parsed: it may be a learner's, and of any length
             roots |= {module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))}

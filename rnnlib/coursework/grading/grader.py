@@ -18,6 +18,7 @@ class Step(NamedTuple):
     source: str
     question: str = ""  # its id, where the cell is a `check`
     name: str = ""  # of the function that answers
+    needed: str | None = None  # of the source, what answers may need; None for all
 
 
 class Grading(NamedTuple):
@@ -60,7 +61,12 @@ def require_fair(outputs: list[list[dict[str, Any]]]) -> None:
 
 REFERENCE = Job(
     (
-        Step("from rnnlib.coursework.questions import load\nanswer = load('ps2/readout_gradients').reference"),
+        Step(
+            "import numpy as np\n"
+            "def answer(hs, ys, targets, weights):\n"
+            "    d_ys = weights[..., None] * (ys - targets)\n"
+            "    return np.einsum('tbh,tbk->hk', hs[1:], d_ys), d_ys.sum((0, 1))"
+        ),
         Step("", "ps2/readout_gradients", "answer"),
     ),
     "reference",
@@ -89,7 +95,9 @@ def job(notebook: Any, secret: str) -> Job:
 
 
 def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> Grading:
-    """Run the cells and ask the Questions. A cell or an answer that ends the process is left out when the rest is run again.
+    """Ask the Questions, where what they ask for by hand is not there; then run the cells, where all is there, to be shown.
+
+    A cell or an answer that ends the process is left out when the rest is run again.
 
     Args:
         job: what to grade.
@@ -99,29 +107,47 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
     Returns:
         The `Grading`.
     """
-    done, lost, spent, starved, room = {}, set(), 0.0, False, limits.output * MIB
-    while any(step.question and i not in done for i, step in enumerate(job.steps)):
-        with Worker(limits, sandboxed=sandboxed) as worker:
-            for i, step in enumerate(job.steps):
-                if i in lost or (step.question and i in done):
-                    continue
-                late = spent + worker.spent > limits.total
-                over = f"All its cells and answers took more than {limits.total:g} s." if late else ""
-                done[i], why = _judged(worker, step, job.seed, over) if step.question else _ran(worker, step, over)
-                room -= len(json.dumps(done[i]))
-                if room < 0 and not step.question:
-                    done[i] = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
-                if why and not over:
-                    lost.add(i)
-                    break
-        spent, starved = spent + worker.spent, starved or worker.starved
-    return Grading([done.get(i, []) for i in range(len(job.steps))], starved)
+    done, lost, spent, starved = {}, set(), 0.0, False
+    for bare in (*{step.question.partition("/")[0] for step in job.steps if step.question}, ""):
+        wanted = {i for i, step in enumerate(job.steps) if bool(step.question) == bool(bare)}
+        while wanted - done.keys():
+            with Worker(limits, sandboxed=sandboxed, bare=bare) as worker:
+                _run(worker, job, wanted, done, lost, limits.total - spent)
+            spent, starved = spent + worker.spent, starved or worker.starved
+    return Grading([done[i] for i in range(len(job.steps))], starved)
+
+
+def _run(worker, job, wanted, done, lost, left):
+    """Run cells and ask Questions up to the last that is wanted, or until the worker is lost."""
+    limits, shown = worker.limits, 0
+    for i, step in enumerate(job.steps[: max(wanted) + 1]):
+        if i in lost or (step.question and (i in done or not worker.bare)):
+            continue
+        over = f"All its cells and answers took more than {limits.total:g} s." if worker.spent > left else ""
+        outputs, why = _judged(worker, step, job.seed, over) if step.question else _ran(worker, step, over)
+        shown += len(json.dumps(outputs))
+        if shown > limits.output * MIB and not step.question:
+            outputs = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
+        if i in wanted or why:
+            done[i] = outputs
+        if why and not over:
+            lost.add(i)
+            break
+
+
+def _needed(source):
+    """Of a cell that is the release's own: what it imports, sets and defines, without what it shows."""
+    kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
+    body = [node for node in ast.parse(source).body if isinstance(node, kinds) or "jax.config" in ast.unparse(node)]
+    return ast.unparse(ast.Module(body, []))
 
 
 def _step(cell):
     info = cell.metadata.get("nbgrader", {})
     if not info.get("grade") or info.get("solution"):
-        return Step(cell.source)
+        return Step(
+            cell.source, needed=_needed(cell.source) if info.get("locked") and not info.get("solution") else None
+        )
     match ast.parse(cell.source).body:
         case [ast.Expr(ast.Call(ast.Name("check"), [ast.Constant(str() as question), ast.Name(name)], []))]:
             return Step(cell.source, question, name)
@@ -133,6 +159,8 @@ def _ran(worker, step, over):
     if over:
         return [_stream(over)], over
     try:
+        if worker.bare:
+            return worker.define(step.source if step.needed is None else step.needed), ""
         return worker.run(step.source), ""
     except WorkerLostError as error:
         return [_stream(f"{error} This cell was left out.")], str(error)

@@ -53,14 +53,15 @@ class Worker:
     Args:
         limits: see `Limits`.
         sandboxed: whether bubblewrap keeps it from files, network and other processes; without, limits alone are kept.
+        bare: a problem set, such as "ps2": what its answers must not use is not there; "" for all of rnnlib.
 
     Raises:
         RuntimeError: on entering, bubblewrap is wanted and does not work here, or the process does not answer before any of the
             learner's code has run: that is never the learner's fault.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, sandboxed: bool = True):  # noqa: D107
-        self.limits, self.sandboxed = limits, sandboxed
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, sandboxed: bool = True, bare: str = ""):  # noqa: D107
+        self.limits, self.sandboxed, self.bare = limits, sandboxed, bare
 
     def __enter__(self) -> "Worker":
         """Start the process."""
@@ -69,11 +70,11 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True)
         with box.kernel_filter() as calls, watch.on_a_core() as self._core:
             self._process = subprocess.Popen(
-                box.command(self.limits, calls, self.sandboxed),
+                box.command(self.limits, calls, self.sandboxed, self.bare),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,  # heard at the start alone: later it holds what a pipe holds
-                env=box.environment(self._folder.name) | (cgroup.session() if self.sandboxed else {}),
+                env=box.environment(self._folder.name, self.bare) | (cgroup.session() if self.sandboxed else {}),
                 cwd=self._folder.name,
                 start_new_session=True,
                 pass_fds=calls if self.sandboxed else (),
@@ -117,6 +118,17 @@ class Worker:
         """
         outputs = self._asked({"source": source}, self.limits.cell).get("outputs")
         return [output for output in map(_taken, outputs if isinstance(outputs, list) else ()) if output]
+
+    def define(self, source: str) -> None:
+        """Run a cell for what it defines, each statement by itself, and show nothing.
+
+        Args:
+            source: its source.
+
+        Raises:
+            WorkerLostError: as for `run`.
+        """
+        self._asked({"needed": source}, self.limits.cell)
 
     def answer(self, question: str, name: str, inputs: dict[str, Any]) -> Answer:
         """Call a learner's function with the inputs of a Question.

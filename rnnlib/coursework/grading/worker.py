@@ -4,6 +4,7 @@ It is trusted with nothing. It gets the sources of cells and the inputs of Quest
 Started by `sandbox`, with the limits as JSON in its only argument; frames of `wire` come in on stdin and go out on stdout.
 """
 
+import ast
 import base64
 import json
 import os
@@ -27,7 +28,8 @@ def main() -> None:
     shell = _shell()
     while message := _receive(requests):
         try:
-            reply = _ran(shell, message) if "source" in message else _answered(shell, message)
+            serve = _ran if "source" in message else _defined if "needed" in message else _answered
+            reply = serve(shell, message)
             frame = wire.encode(reply)
         except BaseException as error:  # sys.exit included: the next question is another one
             frame = wire.encode({"trouble": f"It could not be asked: {type(error).__name__}", "value": None})
@@ -82,6 +84,18 @@ def _ran(shell, message):
     return {"outputs": outputs + [_shown(output.data) for output in captured.outputs]}
 
 
+def _defined(shell, message):
+    """Run each statement of a cell by itself: one that fails, for want of what is withheld, takes no answer with it."""
+    from IPython.utils.capture import capture_output
+
+    source = shell.transform_cell(message["needed"])
+    name = shell.compile.cache(source)
+    for statement in ast.parse(source).body:
+        with capture_output(), suppress(Exception, SystemExit):
+            exec(compile(ast.Module([statement], []), name, "exec"), shell.user_ns)
+    return {}
+
+
 def _shown(data):
     data = {mime: content for mime, content in data.items() if mime in SHAPED}
     if isinstance(data.get("image/png"), bytes):
@@ -91,13 +105,12 @@ def _shown(data):
 
 def _answered(shell, message):
     """Call a learner's function with the inputs of a Question."""
-    from rnnlib.coursework.questions import load
+    from rnnlib.coursework.asking import ask
 
     function = shell.user_ns.get(message["name"])
     if not callable(function):
         return {"value": None, "inputs": None, "trouble": f"There is no function {message['name']}."}
-    answer = load(message["question"]).ask(function, message["inputs"], seconds=message["seconds"])
-    return answer._asdict()
+    return ask(message["question"], function, message["inputs"], seconds=message["seconds"])._asdict()
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ CHUNKS = Question(
         "an I that begins a chunk": partial(_telling, names=("B alone", "goes on", "across"), B=4),
         "no chunk at all": _empty,
     },
+    easy=("no chunk at all",),
     reference=_score,
     mistakes=_SCORES,
 )

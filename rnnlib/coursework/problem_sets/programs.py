@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
+from rnnlib.coursework.answers import RefusedError
+
 
 class _Named:
     """What a reference or a mistake answers, in NumPy, under the names that a measure gives to what a learner's function returns."""
@@ -26,6 +28,7 @@ ADVICE = {  # words of JAX's → what to do
     "carry input and carry output must": "The carry must leave the body as it came: same form, order, shapes and dtypes. "
     "Is h0, (H,), broadcast to (B, H)?",
     "__array__() was called on traced array": "In a body use jnp, not np: what JAX traces has no numbers yet.",
+    "Incompatible shapes for broadcasting": "(B,) beside (B, H) needs an axis: [:, None].",
     **dict.fromkeys(("boolean conversion", "truth value"), "`if` can't ask what JAX traces: choose by jnp.where."),
 }
 
@@ -70,16 +73,25 @@ def _equations(function, inputs):
 
 
 def scanned(*names, loops=1):
-    """What was returned, by name; the first entry is zero where there are too few loops."""
+    """What was returned, by name, if so many loops of JAX's made it."""
 
     def measure(function, inputs):
         value = function(inputs)
         if isinstance(value, _Named) or not isinstance(value, tuple | list) or len(value) != len(names):
             return value
-        enough = sum(eqn.primitive.name in ("scan", "while") for eqn, _ in _equations(function, inputs)) >= loops
-        return dict(zip(names, [np.asarray(value[0]) * enough, *value[1:]], strict=True))
+        _require_loops(_equations(function, inputs), loops, len(jax.tree.leaves(inputs)[-1]))
+        return dict(zip(names, value, strict=True))
 
     return measured(measure)
+
+
+def _require_loops(equations, loops, T):
+    found = [eqn.primitive.name for eqn, _ in equations]
+    made = sum(found.count(name) for name in ("scan", "while"))
+    if made < loops:
+        raise RefusedError(f"{made} of {loops} scans: a Python loop is written out T times. Use jax.lax.scan.")
+    if max(found.count(name) for name in ("dot_general", "tanh", "mul")) >= T > 5:
+        raise RefusedError("Beside the scan it is written out step by step. Let the scan do the work.")
 
 
 def _multiplications(eqn):
@@ -92,11 +104,11 @@ def _multiplications(eqn):
 
 
 def counted(function, inputs):
-    """Outputs; the same if `h @ W_hh` is the only product in a loop; what is in the loops."""
+    """Outputs if `h @ W_hh` is the only product in a loop, else zeros; what is in the loops."""
     ys, equations = function(inputs), _equations(function, inputs)
     products = [n for eqn, inside in equations if inside and (n := _multiplications(eqn))]
     alone = products == [inputs["xs"].shape[1] * inputs["params"].W_hh.size]
-    return {"ys": ys, "ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products)}
+    return {"ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products)}
 
 
 def on_the_loop(inputs, answer):
@@ -144,7 +156,7 @@ def with_memory(function, inputs):
     program = jax.make_jaxpr(jax.value_and_grad(loss))(params)
     value, *grads = jax.jit(jaxpr_as_fun(program))(*params)
     back = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params)
-    kept, given, chunk = (sum(map(jnp.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
+    kept, given, chunk = (sum(map(np.size, jax.tree.leaves(tree))) for tree in (back, inputs, inputs["chunk"]))
     used = {"kept": max(kept - given + chunk, 0), "largest": _largest(program, *params.W_hy.shape)}
     vector = jnp.concatenate([g.ravel() for g in grads])
     little, small = (vector * (n <= limit) for n, limit in zip(used.values(), _limits(inputs), strict=True))

@@ -267,4 +267,5 @@ CONTINUE_TEXT = Question(
     ),
 )
 
+USES = ("cells",)
 QUESTIONS = (STEP, LOOK_UP, READ, SCORE, REACH, CONTINUE_TEXT)

@@ -8,16 +8,21 @@ from rnnlib import bptt, clinic, losses
 from rnnlib.cells import ElmanParams
 from rnnlib.clinic.catalogue import CATALOGUE, GATED
 from rnnlib.coursework.answers import leaves
-from rnnlib.coursework.problem_sets.shared import cases, known, net, sizes
+from rnnlib.coursework.problem_sets.jordan import JORDAN
+from rnnlib.coursework.problem_sets.shared import and_large, known, net, sizes, usual
 from rnnlib.coursework.questions import Question
 
 _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the batch too
 
 
-def _problem(rng, T, B):
-    """Draw a small net, inputs and errors."""
-    D, H, K = sizes(rng, 3, apart_from=(T, B))
-    return {"params": net(rng, D, H, K), "xs": rng.standard_normal((T, B, D)), "d_ys": rng.standard_normal((T, B, K))}
+def _problem(rng, T, B, large=False):
+    """Draw a net, inputs and errors; a large net has so many entries that to nudge each takes longer than there is time."""
+    D, H, K = (32, 128, 3) if large else sizes(rng, 3, apart_from=(T, B))
+    return {
+        "params": net(rng, D, H, K, scale=0.05 if large else 0.3),
+        "xs": rng.standard_normal((T, B, D)),
+        "d_ys": rng.standard_normal((T, B, K)),
+    }
 
 
 def _with_states(rng, T, B, low):
@@ -37,11 +42,6 @@ def _sweep(params, slopes, d_ys, carried=0.0, *, path=0.0, of_carried=False, bac
     return d_as, carried
 
 
-def _usual(draw):
-    """The three cases of most Questions."""
-    return cases(draw, {"a batch of sequences": (6, 3), "one sequence": (5, 1), "a single step": (1, 2)})
-
-
 def _weighted(rng, T, B):
     H, K = sizes(rng, 2, apart_from=(T, B))
     ys, targets = rng.standard_normal((2, T, B, K))
@@ -52,6 +52,8 @@ def _weighted(rng, T, B):
 def _readout(hs, ys, targets, weights, *, bug=None):
     weights = {"weights_left_out": np.ones_like(weights), "mean_for_weights": None}.get(bug, weights)
     factor = {"wrong_sign": -1, "factor_two": 2, "divided_by_TB": 1 / targets[..., 0].size}.get(bug, 1)
+    factor = 1 / weights.sum() if bug == "divided_by_weights" else factor
+    factor = (ys - targets) / 2 if bug == "loss_for_error" else factor
     d_ys = losses.squared_error_grad(ys, targets, weights) * factor
     first = len(d_ys) - 1 if bug == "last_step_alone" else 0
     states = hs[:-1] if bug == "state_before" else hs[1:]
@@ -71,8 +73,8 @@ def _misaligned(inputs, answer):
 READOUT_GRADIENTS = Question(
     id="ps2/readout_gradients",
     title="The gradients that wait for nobody",
-    points=2,
-    cases=_usual(_weighted),
+    points=1,
+    cases=usual(_weighted),
     reference=_readout,
     mistakes=known(
         _readout,
@@ -80,6 +82,8 @@ READOUT_GRADIENTS = Question(
         weights_left_out="It lets every step count 1. Multiply each step's error by its weight, weights[..., None].",
         bias_unweighted="db_y lacks the weights. The bias meets the same errors as W_hy: weights[..., None] * (ys - targets).",
         divided_by_TB="It is divided by TB. The loss is a sum: its weights are all that scales a step's error.",
+        divided_by_weights="It is divided by the sum of the weights. The loss is a weighted sum, and no weighted mean.",
+        loss_for_error="It takes each step's loss, ½ (y - target)², for its error. The error is the loss's derivative: y - target.",
         mean_for_weights="It is the gradient of the mean over all steps. Here the weights stand in place of 1/(TB).",
         wrong_sign="The sign is turned round. dL/dy is w (y - target).",
         factor_two="All is twice too large. The half in front of the square takes its 2 away.",
@@ -104,7 +108,7 @@ DELTAS = Question(
     id="ps2/deltas",
     title="The deltas of a logistic net",
     points=2,
-    cases=_usual(partial(_with_states, low=0)),
+    cases=usual(partial(_with_states, low=0)),
     reference=_deltas,
     mistakes=known(
         _deltas,
@@ -127,22 +131,28 @@ def _gradient(params, xs, d_ys, *, bug=None):
     """The right gradient, or with a mistake of the catalogue, or one more."""
     if bug in MADE:
         return clinic.wrong_gradient((bug,), params, xs, d_ys)
-    params = params._replace(h0=0 * params.h0) if bug == "forward_from_zeros" else params
-    return bptt.backward(params, bptt.forward(params, xs), d_ys)
+    run = {"forward_from_zeros": {"h0": 0 * params.h0}, "forward_without_b_h": {"b_h": 0 * params.b_h}}.get(bug, {})
+    return bptt.backward(params, bptt.forward(params._replace(**run), xs), d_ys)
+
+
+def _diagnosis(inputs, answer):
+    if inputs["params"].h0.size < 9:
+        return clinic.diagnose(ElmanParams(**answer), **inputs).message
 
 
 BACKWARD = Question(
     id="ps2/backward",
     title="The whole backward pass",
-    points=6,
-    cases=_usual(_problem),
+    points=4,
+    cases=and_large(_problem),
     reference=_gradient,
     mistakes=known(
         _gradient,
         **{name: f"{CATALOGUE[name].title}. {CATALOGUE[name].fix}" for name in MADE},
         forward_from_zeros="The forward pass does not start from params.h0. Begin with it in every row: np.tile(params.h0, (B, 1)).",
+        forward_without_b_h="The forward pass lacks b_h: a_t = x_t W_xh + h_{t-1} W_hh + b_h.",
     ),
-    hint=lambda inputs, answer: clinic.diagnose(ElmanParams(**answer), **inputs).message,
+    hint=_diagnosis,
 )
 
 
@@ -153,19 +163,10 @@ def _along(rng, T, B, step, only=None):
     return {"params": p, "direction": v, "xs": xs, "targets": targets, "step": step}
 
 
-def _with_its_loss(function, inputs):
-    """Call with the loss of `inputs` as a function of the parameters, summed in float64 whatever these are."""
-    xs, targets = (np.asarray(inputs[name], np.float64) for name in ("xs", "targets"))
-
-    def loss(params):
-        params = ElmanParams(*(np.asarray(p, np.float64) for p in params))
-        return losses.squared_error(bptt.forward(params, xs).ys, targets)
-
-    return function(loss, inputs["params"], inputs["direction"], inputs["step"])
-
-
 def _slope_along(loss, params, direction, step, *, bug=None):
     push = step / np.sqrt(sum((v**2).sum() for v in direction)) if bug == "unit_length" else step
+    if bug == "each_unit_length":
+        direction = [v / (np.linalg.norm(v) or 1) for v in direction]
     ends = {"forward": (push, 0), "wrong_way": (-push, push)}.get(bug, (push, -push))
     above, below = (loss([p + far * v for p, v in zip(params, direction, strict=True)]) for far in ends)
     return (above - below) / {"forward": step, "not_halved": step, "brackets_missing": 2 / step}.get(bug, 2 * step)
@@ -174,27 +175,27 @@ def _slope_along(loss, params, direction, step, *, bug=None):
 CENTRAL_DIFFERENCE = Question(
     id="ps2/central_difference",
     title="A slope in one direction",
-    points=2,
+    points=1,
     cases={
         "every array moves": partial(_along, T=5, B=2, step=0.1),
         "a longer step": partial(_along, T=4, B=3, step=0.3),
         "the recurrent weights alone move": partial(_along, T=6, B=1, step=0.2, only="W_hh"),
     },
     reference=_slope_along,
-    call=_with_its_loss,
     mistakes=known(
         _slope_along,
         forward="It is the forward difference, whose error shrinks as ε and not as ε². Nudge both ways.",
         not_halved="It divides by ε. From θ - εv to θ + εv it is 2ε.",
         brackets_missing="It divides by 2 and multiplies by ε: / 2 * step needs brackets, / (2 * step).",
         wrong_way="The sign is turned round: take the loss at θ + εv, less the loss at θ - εv.",
+        each_unit_length="Each array of v is divided by its length. v keeps its length: the slope belongs to g · v.",
         unit_length="It walks along v / |v|. Here v keeps its length: the slope belongs to g · v.",
     ),
 )
 
 
-def _leaky_problem(rng, T, B, leak=None):
-    params, xs, d_ys = _problem(rng, T, B).values()
+def _leaky_problem(rng, T, B, leak=None, large=False):
+    params, xs, d_ys = _problem(rng, T, B, large).values()
     leak = float(rng.uniform(0.3, 0.7)) if leak is None else leak
     hs = [np.tile(params.h0, (B, 1))]
     for x in xs:
@@ -206,7 +207,7 @@ def _leaky(params, xs, hs, d_ys, leak, *, bug=""):
     """All but the readout's gradients of h_t = (1 - leak) h_{t-1} + leak tanh(a_t), with the bugs asked for."""
     cs = hs[1:] if "slope" in bug else np.tanh(xs @ params.W_xh + hs[:-1] @ params.W_hh + params.b_h)
     back = params.W_hh if "transpose" in bug else params.W_hh.T
-    path = 1 if bug == "not_weighted" else 0 if "path" in bug else 1 - leak
+    path = {"not_weighted": 1, "leak_for_the_rest": leak}.get(bug, 0 if "path" in bug else 1 - leak)
     if bug == "leak_through_tanh":
         back, path = back + path * np.eye(len(back)), 0
     slopes = (1 if bug == "delta_without_leak" else leak) * (1 - cs**2)
@@ -214,13 +215,26 @@ def _leaky(params, xs, hs, d_ys, leak, *, bug=""):
     return {"W_xh": _sum(xs, d_as), "W_hh": _sum(hs[:-1], d_as), "b_h": d_as.sum((0, 1)), "h0": d_first.sum(0)}
 
 
+def _worth(shares, function, **says):
+    """Known mistakes, some of which are half of an answer."""
+    return {name: m._replace(worth=shares.get(name, 0.0)) for name, m in known(function, **says).items()}
+
+
 BUG_HUNT = Question(
     id="ps2/bug_hunt",
     title="Bugs in a leaky net",
     points=3,
-    cases=_usual(_leaky_problem) | {"leak = 1, an Elman net": partial(_leaky_problem, T=4, B=3, leak=1.0)},
+    cases=and_large(_leaky_problem) | {"leak = 1, an Elman net": partial(_leaky_problem, T=4, B=3, leak=1.0)},
     reference=_leaky,
-    mistakes=known(
+    mistakes=_worth(
+        {
+            "slope_path": 1 / 3,
+            "slope_transpose": 1 / 3,
+            "path_transpose": 1 / 3,
+            "slope": 2 / 3,
+            "path": 2 / 3,
+            "transpose": 2 / 3,
+        },
         _leaky,
         slope_path_transpose="All three bugs are still in it. Begin with leak = 1, where only one of them shows.",
         slope_path="One bug is mended, two are left. At T = 1 only one of these two touches b_h: find that one first.",
@@ -230,6 +244,7 @@ BUG_HUNT = Question(
         path="One bug is left. How many times is h_t used? Write down each use, and see which sends no error back.",
         transpose="One bug is left. It shows at leak = 1 too, and at T = 1 in h0 alone: look at the product on the way back.",
         of_carried="The straight path is there but carries the wrong error: it needs all of ∂L/∂h_t, own and carried.",
+        leak_for_the_rest="The straight path is there, but weighted with leak. What h_t keeps of h_{t-1} is 1 - leak.",
         not_weighted="The straight path is there, but it carries (1 - leak) h_t: multiply the error on it by 1 - leak.",
         delta_without_leak="δ_t has lost its leak: a_t is felt through leak · tanh(a_t), so the slope is leak (1 - tanh²).",
         leak_through_tanh="The straight path from h_{t-1} to h_t passes no tanh. Carry (1 - leak) d_h back, and not δ.",
@@ -245,7 +260,13 @@ def _chunk_problem(rng, T, B):
 def _chunk(params, hs, d_ys, d_last, *, bug=None):
     """What arrives at h_T from the chunks after, arrives beside its own loss: the sweep begins with it."""
     slopes = 1 - hs[1:] ** 2
-    start = {"d_last_left_out": 0 * d_last, "d_last_sent_back": d_last @ params.W_hh.T}.get(bug, d_last)
+    if bug == "d_last_everywhere":
+        params, d_ys = params._replace(W_hy=np.eye(len(params.h0))), d_ys @ params.W_hy.T + d_last
+    start = {
+        "d_last_everywhere": 0 * d_last,
+        "d_last_left_out": 0 * d_last,
+        "d_last_sent_back": d_last @ params.W_hh.T,
+    }.get(bug, d_last)
     start = d_last / slopes[-1] if bug == "d_last_past_the_slope" else start
     d_as, d_first = _sweep(params, slopes, d_ys, start)
     d_first = {"delta_for_d_first": d_as[0], "summed_over_batch": d_first.sum(0)}.get(bug, d_first)
@@ -257,11 +278,12 @@ CHUNK_BACKWARD = Question(
     id="ps2/chunk_backward",
     title="One link of a chain",
     points=2,
-    cases=_usual(_chunk_problem),
+    cases=usual(_chunk_problem),
     reference=_chunk,
     mistakes=known(
         _chunk,
         d_last_left_out="The error from the later chunks is left out. Begin the sweep with it in place of zeros.",
+        d_last_everywhere="d_last is added at every step. It arrives at the last state alone; the sweep carries it from there.",
         d_last_sent_back="d_last is the error at h_T already. Do not send it through W_hhᵀ once more.",
         d_last_past_the_slope="d_last is added to δ_T, behind the slope. It is an error at h_T: add it before you multiply by the slope.",
         delta_for_d_first="d_first is δ_1 = ∂L/∂a_1. The error at the state before is one product further: δ_1 W_hhᵀ.",
@@ -270,4 +292,5 @@ CHUNK_BACKWARD = Question(
     ),
 )
 
-QUESTIONS = (READOUT_GRADIENTS, DELTAS, BACKWARD, CENTRAL_DIFFERENCE, BUG_HUNT, CHUNK_BACKWARD)
+USES = ("cells", "bptt.forward", "losses.squared_error")
+QUESTIONS = (READOUT_GRADIENTS, DELTAS, BACKWARD, CENTRAL_DIFFERENCE, BUG_HUNT, CHUNK_BACKWARD, JORDAN)

@@ -45,6 +45,12 @@ JACOBIANS = Question(
         "no leak": wrong(_jacobians, "The direct way is missing: h_t contains (1 − α) h_{t-1}.", direct=np.zeros),
         "leak everywhere": wrong(_jacobians, "A unit leaks into itself: 1 − α on the diagonal alone.", direct=np.ones),
         "no alpha": wrong(_jacobians, "The way through tanh lacks its α: h_t contains α u_t.", scaled=0),
+        "all transposed": wrong(
+            _jacobians,
+            "It is the whole Jacobian's transpose: the later unit is the row.",
+            weights=np.asarray,
+            columns=1,
+        ),
         "state after": wrong(_jacobians, "u_t is made of the state before: hs[:-1], not hs[1:].", after=1),
     },
 )
@@ -96,6 +102,11 @@ CLIP = Question(
         "each array": wrong(_clipped, "It clips array by array: take all six together.", whole=False),
         "always": wrong(_clipped, "Short gradients are stretched: the factor is at most 1.", least=1e-6),
         "sum": wrong(_clipped, "It is the sum of the clipped gradients. Take their mean.", mean=np.sum),
+        "one norm": wrong(
+            _clipped,
+            "One length is taken for the whole batch. Each sequence has its own: sum over all axes but the first.",
+            norms=lambda g: np.sqrt((_norms(g) ** 2).sum()) + 0 * _norms(g),
+        ),
         "no root": wrong(_clipped, "The squared length is held against the limit.", norms=lambda g: _norms(g) ** 2),
         "unclipped": wrong(_clipped, "Nothing is clipped: `limit` is not used.", norms=lambda g: 0 * _norms(g)),
     },
@@ -152,12 +163,15 @@ def _random_cuts(rng, T, B, drawn=1):
     return products(rng, T, B) | {"gates": (rng.random((T, B)) > cuts[:, None] * drawn).astype(int), "cuts": cuts}
 
 
-def _unbiased(Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), gate=0, probability=0, own=False):
-    errors = np.array(d_hs)
+def _unbiased(
+    Js, d_hs, gates, cuts, *, passes=lambda gate, cut: gate / (1 - cut), gate=0, probability=0, own=0, mean=0
+):
+    errors, cuts = np.array(d_hs), 0 * cuts + cuts.mean() if mean else cuts
     for t in range(len(d_hs) - 1, 0, -1):
         weights = passes(gates[t - gate], cuts[t - probability] + 0 * gates[t]).astype(d_hs.dtype)[:, None]
-        errors[t - 1] += np.einsum("bi,bij->bj", errors[t], Js[t]) * weights
-        errors[t] *= weights if own else 1
+        come = np.einsum("bi,bij->bj", errors[t], Js[t])
+        errors[t - 1] = (errors[t - 1] + come) * weights if own == 1 else errors[t - 1] + come * weights
+        errors[t] *= weights if own == 2 else 1
     return errors
 
 
@@ -184,8 +198,19 @@ RANDOMISED = Question(
         "probability": wrong(
             _unbiased, "It weighs by a neighbour's probability: gates[t] goes with cuts[t].", probability=1
         ),
-        "own": wrong(_unbiased, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=True),
+        "own": wrong(_unbiased, "A loss is always heard at its own step: gates are for what crosses Js[t].", own=2),
+        "own, before": wrong(
+            _unbiased, "The weight is for what comes through Js[t], not for the loss that it is added to.", own=1
+        ),
+        "mean cut": wrong(_unbiased, "One mean probability stands for all. Each step has its own, cuts[t].", mean=1),
+        "both": wrong(
+            _unbiased,
+            "gates and cuts are both a neighbour's: through Js[t] take gates[t], cuts[t].",
+            gate=1,
+            probability=1,
+        ),
     },
 )
 
+USES = ("cells",)
 QUESTIONS = (JACOBIANS, CLIP, LIVING, TRUNCATED, FROZEN, RANDOMISED)

@@ -32,9 +32,11 @@ def _zeroed(rows):
     return np.concatenate([0 * rows[:1], rows[1:]]).astype(rows.dtype)
 
 
-def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1, scanned=1):
+def _change(params, xs, *, seen=lambda hs: hs[1:] - hs[:-1], start=1, bias=1, at_1=0):
     hs = bptt.forward(params._replace(h0=start * params.h0), xs).hs
-    return {"last_if_scanned": scanned * hs[-1], "ys": seen(hs) @ params.W_hy + bias * params.b_y}
+    ys = seen(hs) @ params.W_hy + bias * params.b_y
+    ys[0] += at_1 * params.b_y
+    return {"last": hs[-1], "ys": ys}
 
 
 CHANGE = Question(
@@ -54,11 +56,17 @@ CHANGE = Question(
             {"seen": lambda hs: np.diff(_zeroed(hs), axis=0)},
         ),
         from_zero=("The first carry is params.h0, for every sequence.", {"start": 0}),
-        no_b_y=("b_y is missing in the output.", {"bias": 0}),
-        loop=("The numbers are right, but no scan made them: a Python loop is written out T times.", {"scanned": 0}),
+        no_b_y=("b_y is missing, or cancels where two outputs are subtracted. It is added once.", {"bias": 0}),
+        outputs=(
+            "It is the change of the *outputs*, in which b_y cancels. Subtract the states, then read.",
+            {"seen": lambda hs: np.diff(_zeroed(hs), axis=0), "bias": 0, "at_1": 1},
+        ),
+        twice=("b_y is added twice: to an output, and to what is made of it.", {"bias": 2}),
+        late=(
+            "It is one step late: at step t it reports h_{t-1} − h_{t-2}.",
+            {"seen": lambda hs: _zeroed(hs[1:] * 0 + np.concatenate([hs[:1], hs[1:-1] - hs[:-2]]))},
+        ),
     ),
-    jax=True,
-    call=programs.scanned("last_if_scanned", "ys"),
 )
 
 
@@ -74,10 +82,10 @@ def _translated(us, vs, start, W_1, W_2, V, *, u=-1, v=-1, outs=(1, 1), taps=1, 
 TRANSLATED = Question(
     id="ps4/translated",
     title="From Theano's words",
-    points=4,
+    points=3,
     cases={
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
-        for T in (6, 9, 2)
+        for T in (6, 9, 7)
     },
     reference=programs.named(_translated),
     mistakes=_wrongs(
@@ -92,8 +100,6 @@ TRANSLATED = Question(
         carry=("The carry leaves the body in the wrong order: one step ago and two are swapped.", {"stuck": True}),
         old_state=("s is made of the state before the step: use the new one.", {"old": True}),
     ),
-    jax=True,
-    call=programs.measured(lambda f, inputs: f(inputs)),
 )
 
 
@@ -104,13 +110,13 @@ def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
         h = g * np.tanh(p + h @ params.W_hh) + (no != "rest") * (1 - g) * h
         hs.append(h)
     ys = np.stack(hs) @ params.W_hy + params.b_y
-    return {"ys": ys, "ys_if_hoisted": ys}
+    return {"ys_if_hoisted": ys}
 
 
 HOISTED = Question(
     id="ps4/hoisted",
     title="What need not wait",
-    points=3,
+    points=2,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
     reference=programs.named(_hoisted),
     mistakes=_wrongs(
@@ -121,8 +127,6 @@ HOISTED = Question(
         no_rest=("(1 − g_t) ⊙ h_{t-1} is missing.", {"no": "rest"}),
         from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
     ),
-    jax=True,
-    call=programs.measured(programs.counted),
     hint=programs.on_the_loop,
 )
 
@@ -155,7 +159,7 @@ CUTS = Question(
     id="ps4/loss_with_cuts",
     title="Cuts by data",
     points=2,
-    cases=_batches(_cut),
+    cases=cases(_cut, {"a batch of sequences": (7, 2), "one sequence": (6, 1), "two steps": (2, 3)}),
     reference=programs.named(_with_cuts),
     mistakes=_wrongs(
         _with_cuts,
@@ -172,8 +176,6 @@ CUTS = Question(
         reset=("The state is set back to h0. Carry it on, as a constant.", {"keep": 0, "start": 1}),
         outputs=("The output of a cut step is stopped too. Stop the state that enters, alone.", {"heard": np.invert}),
     ),
-    jax=True,
-    call=programs.measured(programs.gradient),
 )
 
 
@@ -205,6 +207,7 @@ CHECKPOINTED = Question(
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
+    first=("loss",),
     reference=programs.named(_in_pieces),
     mistakes=_wrongs(
         _in_pieces,
@@ -216,14 +219,24 @@ CHECKPOINTED = Question(
         stopped=("Errors stop between chunks: that is truncation. Checkpoints lose nothing.", {"cut": True}),
         stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
     ),
-    jax=True,
-    call=programs.measured(programs.with_memory),
     hint=programs.on_memory,
 )
 
 
+def _played(rng, T, B):
+    drawn = _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))
+    return drawn | {"limit": float(rng.uniform(0.05, 0.1))}
+
+
+def _held(error, limit, *, whole=False, sign=False):
+    """An error within the limit: each entry by itself."""
+    if whole:
+        return error * min(1, limit / max(np.sqrt((error**2).sum()), 1e-9))
+    return limit * np.sign(error) if sign else np.clip(error, -limit, limit)
+
+
 def _returns(
-    rewards, discounts, last, d_returns, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}, scanned=1
+    rewards, discounts, last, d_returns, limit, *, way=-1, back=1, entry=False, begin=1, edit=lambda **_: {}, hold=_held
 ):
     returns, after, d_rewards, value, error = *(np.empty_like(rewards) for _ in range(3)), begin * last, 0 * last
     for t in range(len(rewards))[::way]:
@@ -231,10 +244,10 @@ def _returns(
         returns[t] = value = rewards[t] + discounts[t] * value
     for t in range(len(rewards))[::back]:
         d_rewards[t] = d_returns[t] + (discounts[t] * error if entry else error)
-        error = d_rewards[t] if entry else discounts[t] * d_rewards[t]
-    made = {"returns_if_two_scans": returns * scanned, "d_rewards": d_rewards}
+        error = hold(d_rewards[t] if entry else discounts[t] * d_rewards[t], limit)
+    made = {"returns": returns, "d_rewards": d_rewards}
     made |= {"d_discounts": d_rewards * after, "d_last": error}
-    return made | edit(after=after, d_returns=d_returns, **made)
+    return made | edit(after=after, d_returns=d_returns, limit=limit, **made)
 
 
 def _edits(**edits):
@@ -244,18 +257,29 @@ def _edits(**edits):
 RETURNS = Question(
     id="ps4/returns_and_back",
     title="A scan turned round by hand",
-    points=2,
-    cases=_batches(lambda rng, T, B: _draw(rng, rewards=(T, B), discounts=(T, B), last=(B,), d_returns=(T, B))),
+    points=4,
+    cases=cases(_played, {"a batch of sequences": (7, 2), "one sequence": (9, 1), "many sequences": (6, 5)}),
+    first=("d_rewards",),
     reference=programs.named(_returns),
     mistakes=_wrongs(
         _returns,
+        unheld=("Nothing is held within the limit: it is the plain derivative.", {"hold": lambda error, limit: error}),
+        whole=(
+            "It scales the errors of the batch together: hold each entry by itself.",
+            {"hold": partial(_held, whole=1)},
+        ),
+        sign=("Every error is set to the limit: those within it stay.", {"hold": partial(_held, sign=1)}),
+        held_late=(
+            "The whole error is held, with what is said to the return itself. Hold what is handed on.",
+            _edits(d_rewards=lambda m: np.clip(m["d_rewards"], -m["limit"], m["limit"])),
+        ),
         forwards=("The returns add up from the start. They look ahead: reverse=True.", {"way": 1}),
         no_last=("After the last step comes `last`, not zero.", {"begin": 0}),
         back_again=("Errors travel as the returns do. They go the other way: from t = 1 on.", {"back": -1}),
         entry=("An error is discounted by the step that it leaves, not by the one that it enters.", {"entry": True}),
         own_return=(
             "A discount multiplies the next return, not its own.",
-            _edits(d_discounts=lambda m: m["d_rewards"] * m["returns_if_two_scans"]),
+            _edits(d_discounts=lambda m: m["d_rewards"] * m["returns"]),
         ),
         own_error=(
             "d_discounts takes d_returns alone: take the whole error.",
@@ -267,16 +291,14 @@ RETURNS = Question(
         ),
         undiscounted=(
             "On its way to `last` the error has one more discount to pass.",
-            _edits(d_last=lambda m: m["d_rewards"][-1]),
+            _edits(d_last=lambda m: np.clip(m["d_rewards"][-1], -m["limit"], m["limit"])),
         ),
         no_d_last=(
             "d_last is what is left of the error after the last step.",
             _edits(d_last=lambda m: 0 * m["d_last"]),
         ),
-        loop=("The numbers are right, but fewer than two scans made them.", {"scanned": 0}),
     ),
-    jax=True,
-    call=programs.scanned("returns_if_two_scans", "d_rewards", "d_discounts", "d_last", loops=2),
 )
 
+USES = ("jax", "cells", "losses")
 QUESTIONS = (CHANGE, TRANSLATED, HOISTED, CUTS, CHECKPOINTED, RETURNS)

@@ -139,6 +139,7 @@ LAST_STATE = Question(
         "padding behind": partial(_lstm_problem, padding="behind"),
         "padding in front": partial(_lstm_problem, padding="in front"),
     },
+    easy=("no padding",),
     reference=_last_state,
     mistakes={
         "goes on": wrong(_last_state, "Padding is computed as a step. Keep the state before it.", free=(1, 1)),
@@ -203,4 +204,5 @@ GATED_BACKWARD = Question(
 )
 
 
+USES = ("cells",)
 QUESTIONS = (MEANS, ACCUMULATE, LAST_STATE, GATED_BACKWARD, CHUNKS)

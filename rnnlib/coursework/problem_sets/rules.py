@@ -46,6 +46,15 @@ def _stops(
     return len(values) - 1
 
 
+def _when(inputs, answer):
+    """Which way it is off, and where the rule has its say."""
+    right, i = _stops(**inputs), int(answer)
+    k = max(10, right // 10)
+    if i < right:
+        return f"Too early: with {len(inputs['values'])} values it stops after {i} steps; the last k steps must gain too little together."
+    return f"Too late: at an i before {i} the rule held already, with φ(x_i) < 0 and i > k = {k}."
+
+
 _UNSIGNED = {"share": lambda *args: abs(_share(*args)), "positive": True}
 
 STOPS = Question(
@@ -64,6 +73,8 @@ STOPS = Question(
         "one late": wrong(_stops, "It is one later than the rule: values[i] is φ after i steps.", late=1),
         "one early": wrong(_stops, "It is one earlier than the rule: values[0] is φ before the first step.", late=-1),
     },
+    easy=("it never does",),
+    hint=_when,
 )
 
 
@@ -82,11 +93,13 @@ def _judged(rng, ratio, S=7, end=None, lost=0):
     return {"steps": steps, "actual": actual, "predicted": predicted, "damping": damping}
 
 
-def _trust(steps, actual, predicted, damping, *, back=1, low=0, tie=1, size=np.positive, up=1.5, down=2 / 3, edge=0):
+def _trust(
+    steps, actual, predicted, damping, *, back=1, low=0, tie=1, size=np.positive, up=1.5, down=2 / 3, edge=0, of=0
+):
     j = int(actual.argmin()) if low else len(actual) - 1
     while back and j > 0 and (actual[j - 1] < actual[j] or (tie and actual[j - 1] == actual[j])):
         j -= 1
-    ratio = size(actual[j] / predicted[j])
+    ratio = size(actual[j - of * (j + 1)] / predicted[j - of * (j + 1)])  # of=1: of the last
     factor = up if ratio < 0.25 + edge else down if ratio > 0.75 - edge else 1.0
     return {"step": steps[j], "ratio": ratio, "damping": damping * factor}
 
@@ -103,11 +116,14 @@ TRUST = Question(
         "two alike, the last very high": lambda rng: _judged(rng, rng.integers(1, 7) / 8 + 1 / 16, S=8, lost=2),
         "a single iterate": lambda rng: _judged(rng, ratio=rng.integers(7, 10) / 8, S=1, end=0),
     },
+    first=("step",),
+    easy=("a single iterate",),
     reference=_trust,
     mistakes={
         "last": wrong(_trust, "It takes the last iterate. Go back while the one before came out no higher.", back=0),
         "strict": wrong(_trust, "Where the one before is as high, go back too: it is no higher.", tie=0),
         "lowest": wrong(_trust, "It seeks the lowest of all. Going back ends where the one before is higher.", low=1),
+        "ρ of the last": wrong(_trust, "ρ is the last iterate's. Judge the iterate that was taken.", of=1),
         "inverted": wrong(_trust, "ρ is upside down: the actual change over the predicted one.", size=np.reciprocal),
         "no sign": wrong(_trust, "ρ has lost its sign: below 0 the loss went up.", size=np.abs),
         "swapped": wrong(_trust, "λ goes the wrong way: where the model was good, lower it.", up=2 / 3, down=1.5),

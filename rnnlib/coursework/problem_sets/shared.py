@@ -24,6 +24,16 @@ def cases(draw: Callable, options: dict[str, tuple]) -> dict[str, Callable]:
     return {name: lambda rng, of=of: draw(rng, *of) for name, of in options.items()}
 
 
+def usual(draw: Callable) -> dict[str, Callable]:
+    """Give the three cases of most Questions."""
+    return cases(draw, {"a batch of sequences": (6, 3), "one sequence": (5, 1), "a single step": (1, 2)})
+
+
+def and_large(draw: Callable) -> dict[str, Callable]:
+    """Give these, behind one that has to be derived: finite differences would need a minute."""
+    return {"a large net": partial(draw, T=50, B=1, large=True)} | usual(draw)
+
+
 def sizes(rng: np.random.Generator, count: int, *, apart_from: Collection[int] = ()) -> list[int]:
     """Draw sizes that differ from one another, and from those that are taken."""
     return rng.choice([n for n in range(3, 9) if n not in apart_from], size=count, replace=False).tolist()

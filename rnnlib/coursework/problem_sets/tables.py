@@ -22,10 +22,10 @@ _TABLES = {
 }
 
 
-def _living(T, stride, window, *, past=True, **other):
+def _living(T, stride, window, *, past=True, own=True, **other):
     t, s = np.ogrid[1 : T + 1, 1 : T + 1]
     tables = {name: _TABLES[other.get(name, name)] for name in ("windowed", "chunked", "last")}
-    return {name: table(t, s, T, stride, window) & ((s <= t) | (not past)) for name, table in tables.items()}
+    return {name: table(t, s, T, stride, window) & ((s < t + own) | (not past)) for name, table in tables.items()}
 
 
 def _first_wrong(inputs, answer):
@@ -58,8 +58,11 @@ LIVING = Question(
         "last as a window": wrong(_living, "`last` hears early losses: drop the first T − window.", last="own window"),
         "last as windowed": wrong(_living, "`last` is `windowed` again: drop the early losses.", last="windowed"),
         "last hears all": wrong(_living, "`last` looks too far back: step T − window is shut off.", last="far back"),
+        "own step": wrong(_living, "A loss hears its own step too: s ≤ t, not s < t.", own=False),
         "future": wrong(_living, "A loss hears steps that come after it: s ≤ t is missing.", past=False),
     },
+    first=("windowed",),  # the others are chapter 06's
+    easy=("a stride of one",),
     hint=_first_wrong,
 )
 
@@ -113,6 +116,11 @@ TRUNCATED = Question(
         "wrong order": wrong(_truncated, "The product runs the wrong way: d_hs[t] meets Js[t] first.", order=1),
         "turned": wrong(_truncated, "It reads live[s, t]. Rows are losses, columns steps.", read=np.transpose),
         "uncut": wrong(_truncated, "It is the full gradient: `live` is not used.", read=np.ones_like),
+        "own left out": wrong(
+            _truncated,
+            "At s = t a loss is heard where live[t, t] is true: no Jacobian at all.",
+            read=lambda m: np.tril(m, -1),
+        ),
         "own": wrong(_truncated, "At s = t live[t, t] is not asked.", read=lambda m: m | (np.eye(len(m)) > 0)),
         "stopped": wrong(_truncated, "An error ends where it isn't heard. Add nothing, and go on.", read=_gapless),
         "one sweep": wrong(_truncated, "One sweep can't tell whose error it carries: follow each loss.", read=_swept),

@@ -175,7 +175,17 @@ while True:
         while True: pass
     except BaseException: pass
 """
-BACKWARD = "def backward(params, xs, d_ys):\n    return bptt.backward(params, bptt.forward(params, xs), {})"
+BACKWARD = """
+def backward(params, xs, d_ys):
+    d_ys, hs, carried, d_as = {sign}d_ys, bptt.forward(params, xs).hs, 0, np.zeros((*xs.shape[:2], len(params.h0)))
+    for t in reversed(range(len(xs))):
+        d_as[t] = (d_ys[t] @ params.W_hy.T + {carried}) * (1 - hs[t + 1] ** 2)
+        carried = d_as[t] @ params.W_hh.T
+    product = lambda a, b: np.einsum("tbi,tbj->ij", a, b)
+    sums = product(xs, d_as), product(hs[:-1], d_as), d_as.sum((0, 1)), product(hs[1:], d_ys), d_ys.sum((0, 1))
+    return *sums, carried.sum(0)
+"""
+READY = "def backward(params, xs, d_ys):\n    return bptt.backward(params, bptt.forward(params, xs), d_ys)"
 PICKLE = """
 class Bomb:
     def __reduce__(self):
@@ -191,17 +201,20 @@ def submissions(**places: str) -> dict[str, Submission]:
     stub = {"solved": False, "earns": 0.0}
     return {
         "perfect": Submission(),
-        "half": Submission(answer(backward_answer="", hunt_answer="", chunk_answer=""), earns=6.0),
+        "half": Submission(answer(backward_answer="", hunt_answer="", chunk_answer="", jordan_answer=""), earns=4.0),
         "untouched": Submission(**stub, says="Not answered yet"),
         "error-not-carried": Submission(
-            answer(backward_answer=BACKWARD.format("d_ys, window=1")),
-            earns=ALL - 6 + 3.33,
+            answer(backward_answer=BACKWARD.format(sign="", carried=0)),
+            earns=ALL - 4 + 1.6,
             says="The error is not carried back from step t+1",
         ),
         "wrong-sign": Submission(
-            answer(backward_answer=BACKWARD.format("-d_ys")),
-            earns=ALL - 6,
+            answer(backward_answer=BACKWARD.format(sign="-", carried="carried")),
+            earns=ALL - 4,
             says="The sign is turned round",
+        ),
+        "ready-made": Submission(
+            answer(backward_answer=READY), earns=ALL - 4, says="rnnlib.bptt.backward is not there for answers"
         ),
         "raises": Submission(
             answer(deltas_answer="def deltas(params, hs, d_ys):\n    return params.nothing"),

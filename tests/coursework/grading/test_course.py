@@ -303,7 +303,7 @@ def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_wa
     course.grade(root, again=["scripts"], limits=LIMITS)
     assert len(asked) == 2
     assert asked[0] == grader.REFERENCE, "whom everybody's grade depends on"
-    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 11.0}
+    assert scores(root) == before == before | {"scripts": ALL + 2, "half": 9.0}
     assert by_hand(root, *read) == (2.0, False)
     path = root / "course" / "submitted" / "scripts" / NAME / f"{NAME}.ipynb"
     path.write_text(path.read_text().replace("alert(1)", "alert(2)"))
@@ -313,7 +313,7 @@ def test_one_student_is_graded_again_and_a_reader_s_score_stays_until_what_it_wa
     assert by_hand(root, *read) == (2.0, True)
     assert by_hand(root, *overridden) == (5.0, True)
     (hidden,) = (line for line in remarks.remarks(root, results) if line.startswith("a score given by hand"))
-    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 6)"
+    assert hidden == f"a score given by hand hides a new result: half {NAME} backward-check (5, not 4)"
 
 
 def by_hand(root, cell, student, score=None, *, waits=False):

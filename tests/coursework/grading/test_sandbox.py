@@ -240,17 +240,16 @@ def test_in_the_box_there_is_neither_course_nor_network():
 
 def test_a_lost_step_is_left_out_and_the_rest_is_graded(boxed):
     steps = (
-        Step("from rnnlib import bptt"),
-        Step("import os; os._exit(0)"),
-        Step("def backward(params, xs, d_ys):\n    return bptt.backward(params, bptt.forward(params, xs), d_ys)"),
-        Step("", "ps2/backward", "backward"),
-        Step("backward = lambda **inputs: os._exit(0)\nimport os"),
-        Step("", "ps2/backward", "backward"),
+        Step("import os"),
+        Step("os._exit(0)"),
+        *REFERENCE.steps,
+        Step("answer = lambda **inputs: os._exit(0)"),
+        Step("", "ps2/readout_gradients", "answer"),
         Step("print('after')"),
     )
     outputs = grade(Job(steps, "seed"), SMALL, boxed).outputs
     assert "left out" in text(outputs[1])
-    assert [outputs[i][1]["data"]["text/plain"] for i in (3, 5)] == ["6", "0"]
+    assert [outputs[i][1]["data"]["text/plain"] for i in (3, 5)] == ["1", "0"]
     assert "It ended its own process" in outputs[5][0]["data"]["text/plain"]
 
 

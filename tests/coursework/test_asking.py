@@ -1,0 +1,27 @@
+"""How a learner's function is called."""
+
+import jax
+import numpy as np
+
+from rnnlib.coursework.asking import ask, by_name, how
+from rnnlib.coursework.questions import PUBLIC, load
+
+
+def test_a_judge_without_float64_judges_in_float64():
+    question = load("ps6/gauss_newton")
+    inputs = question.inputs("a single step", PUBLIC)
+    with jax.enable_x64(False):
+        assert question.ask(question.reference, inputs).value.dtype == np.float64
+
+
+def test_inputs_are_copied_and_of_the_kind_that_is_asked_for():
+    given = {"pair": (np.ones(2), 3)}
+
+    def spoil(pair):
+        pair[0][:] = 0
+        return pair[0]
+
+    assert ask("ps1/step", spoil, given).inputs["pair"][0].sum() == 0
+    assert given["pair"][0].sum() == 2
+    assert how("ps1/step") == (by_name, False)
+    assert how("ps4/hoisted")[1]
