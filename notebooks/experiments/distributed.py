@@ -71,8 +71,8 @@ def work(folder, seed, updates, every, dies):
             os.kill(os.getpid(), signal.SIGKILL)
         loss, grads = gradient(learner.params, *(a[:, mine] for a in batch(seed, update)))
         grads = jax.tree.map(np.asarray, grads)  # the same numbers in every process
-        changes, moments = optimiser.update(grads, learner.moments)
-        learner = train.Learner(optax.apply_updates(learner.params, changes), moments, None)
+        changes, opt_state = optimiser.update(grads, learner.opt_state)
+        learner = train.Learner(optax.apply_updates(learner.params, changes), opt_state, None)
         history.append((update + 1, float(loss)))
         if me == 0 and (update + 1) % every == 0:
             checkpoints.save(file, train.Trained(learner, tuple(history), None))

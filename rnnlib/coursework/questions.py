@@ -168,7 +168,7 @@ def load(id: str) -> Question:
 
     Example:
         >>> load("ps2/backward").points
-        6
+        4
     """
     from rnnlib.coursework import problem_sets  # its modules define Questions
 

@@ -1,6 +1,6 @@
 """Training: many steps of an optimiser in one compiled call, with a history, safe to interrupt.
 
-`start` makes a learner: parameters, the optimiser's moments, the carried state. A trainer is a compiled `along(learner, *data) ->
+`start` makes a learner: parameters, the optimiser's state, the carried state. A trainer is a compiled `along(learner, *data) ->
 (learner, losses)`, many updates in a row: `updates` makes one from any loss, `stretch` from a truncation on a long stream. `train` calls
 it on one stretch of data after another and writes the history. `accumulate` adds up gradients over batches of different shapes.
 

@@ -51,14 +51,14 @@ def test_a_student_types_a_wrong_and_a_right_answer(lab, page):
         shown = type_and_check(page, WRONG)
         expect(shown).to_contain_text("✗ ps2/readout_gradients", timeout=30_000)
         expect(shown).to_contain_text("weight")
-        expect(shown).to_contain_text("NotYet: 0 of 2 points so far")
+        expect(shown).to_contain_text("NotYet: 0 of 1 points so far")
         shown.screenshot(path=SCREENSHOTS / "problem-set-wrong.png")
 
         expect(type_and_check(page, RAISES)).to_contain_text("IndexError", timeout=30_000)
 
         shown = type_and_check(page, RIGHT)
         expect(shown).to_contain_text("✓ ps2/readout_gradients", timeout=30_000)
-        expect(shown).to_contain_text("2 of 2 points")
+        expect(shown).to_contain_text("1 of 1 points")
         expect(shown).not_to_contain_text("NotYet")
         cell(page, "readout-question").scroll_into_view_if_needed()
         page.screenshot(path=SCREENSHOTS / "problem-set-right.png")
