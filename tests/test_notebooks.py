@@ -26,6 +26,20 @@ def test_links_of(name):
     assert not found, "\n  ".join([f"{name}:", *found])
 
 
+def test_the_glossary_says_where_a_word_is_at_home():
+    """Its words are in order, and each stands in the chapters that it names; their links are in `test_style`."""
+    cells = [cell.source for cell in read(CHAPTERS[0]).cells if cell.id.startswith("glossary")]
+    entries = re.findall(r"^### (.+?)\n\n(.+?) \((\[\d\d\].*?\))\)$", "\n\n".join(cells), re.M)
+    words = [word.lower() for word, *_ in entries]
+    assert len(words) > 50
+    assert words == sorted(words)
+    texts = {path.name: " ".join(cell.source for cell in read(path).cells).lower() for path in CHAPTERS}
+    for word, _, links in entries:
+        for name in re.findall(r"\((\d\d_\w+\.ipynb)\)", links):
+            stem = re.split(r"[- ]", word.lower())[0][:4]  # packing, packed
+            assert stem in texts[name], f"{word}: {name} does not use it"
+
+
 @each_chapter
 def test_nbconvert_keeps_the_explorables(path):
     """`jupyter nbconvert --to html`, with nothing of ours, writes each widget's script and data into the page."""
