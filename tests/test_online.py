@@ -487,6 +487,18 @@ def no_tree(params, xs, d_ys, key):
     return d_ys
 
 
+def no_key(params, xs, d_ys):
+    return params
+
+
+def in_numpy(params, xs, d_ys, key):
+    return bptt.backward(params, bptt.forward(params, np.asarray(xs)), np.asarray(d_ys))
+
+
+def by_sequence(params, xs, d_ys, key):
+    return jax.tree.map(lambda w: jnp.zeros((xs.shape[1], *np.shape(w))), params)
+
+
 def bench(methods=None, d_ys=D_YS, samples=2):
     methods = {"RTRL": online.rtrl} if methods is None else methods
     return online.gradient_bench(methods, NET, (XS, d_ys), samples=samples, key=jax.random.key(0))
@@ -498,6 +510,17 @@ def bench(methods=None, d_ys=D_YS, samples=2):
     [
         ({"methods": [online.rtrl]}, TypeError, 'methods must be a dict of functions, got list. Try {"mine": method}'),
         ({"methods": {"mine": no_tree}}, ValueError, "mine must return a gradient like the net"),
+        (
+            {"methods": {"mine": no_key}},
+            TypeError,
+            r"mine must take \(params, xs, d_ys, key\), got .*too many positional",
+        ),
+        ({"methods": {"mine": in_numpy}}, TypeError, "mine must be written in JAX, .*Try jnp for np"),
+        (
+            {"methods": {"mine": by_sequence}},
+            ValueError,
+            r"mine must return .W_xh like the net's.*not yet summed over the batch",
+        ),
         ({"samples": 1}, ValueError, "samples must be at least 2, got 1. A variance takes two."),
         ({"d_ys": 0 * D_YS}, ValueError, "the exact gradient must not be zero, got zero. Are all of d_ys zero"),
     ],

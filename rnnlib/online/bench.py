@@ -1,5 +1,6 @@
 """How far a method's gradient is from the exact one: its bias, its variance and its cosine, for any method of the contract."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def gradient_bench(
 
     Raises:
         ValueError: shapes that disagree, fewer than 2 samples, a gradient that is zero or built otherwise than the parameters.
-        TypeError: methods that are no dict, parameters that are no cell's.
+        TypeError: methods that are no dict, a method that takes other arguments or is written in NumPy, parameters that are no cell's.
 
     Example:
         >>> from rnnlib import cells, online
@@ -74,14 +75,34 @@ def gradient_bench(
         raise ValueError("gradient_bench: the exact gradient must not be zero, got zero. Are all of d_ys zero?")
     keys, scores = jax.random.split(key, samples), {}
     for name, method in methods.items():
-        shape = jax.tree.structure(jax.eval_shape(method, net, xs, d_ys, key))
-        if shape != jax.tree.structure(net):
-            raise ValueError(
-                f"gradient_bench: {name} must return a gradient like the net, got {shape}. One array a field."
-            )
+        _require_gradient(name, method, net, (xs, d_ys, key))
         draw = jax.jit(jax.vmap(lambda key, method=method: flat(method(net, xs, d_ys, key))))
         scores[name] = _score(np.asarray(draw(keys)) / length, np.asarray(exact) / length)
     return scores
+
+
+def _require_gradient(name, method, net, rest):
+    """Ask a method for a gradient without running it, and say in which way it is none."""
+    where = f"gradient_bench: {name}"
+    try:
+        inspect.signature(method).bind(net, *rest)
+    except TypeError as error:
+        hint = "One that draws nothing takes a key too, and leaves it alone."
+        raise TypeError(f"{where} must take (params, xs, d_ys, key), got a function with {error}. {hint}") from error
+    try:
+        grads = jax.eval_shape(method, net, *rest)
+    except jax.errors.TracerArrayConversionError as error:
+        hint = "Try jnp for np, and jax.lax.scan for a loop over steps."
+        raise TypeError(
+            f"{where} must be written in JAX, got one that turns its arguments into NumPy arrays. {hint}"
+        ) from error
+    if jax.tree.structure(grads) != jax.tree.structure(net):
+        found = jax.tree.structure(grads)
+        raise ValueError(f"{where} must return a gradient like the net, got {found}. One array a field.")
+    for (path, leaf), grad in zip(jax.tree.leaves_with_path(net), jax.tree.leaves(grads), strict=True):
+        if np.shape(leaf) != grad.shape:
+            field, hint = jax.tree_util.keystr(path), "Is it transposed, or not yet summed over the batch?"
+            raise ValueError(f"{where} must return {field} like the net's, {np.shape(leaf)}, got {grad.shape}. {hint}")
 
 
 def _score(estimates, exact):
