@@ -21,7 +21,6 @@ ABSOLUTE = re.compile(r"(?<![\w.~/])/(?:home|root|work|Users|tmp)/|\b[A-Z]:\\(?=
 # Half of the code cells of these, folded ones included, may have 11 lines: they wait to be written anew, one idea a cell.
 BY_THE_OLD_RULE = {
     *("10_gates", "11_tagging"),
-    *("13_hessian_free", "16_clinic"),
 }
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-|$)")
 

@@ -1,5 +1,7 @@
 """Planted faults, each a net as its owner would bring it: the examination names it, and calls nothing wrong that is right."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -403,22 +405,35 @@ def test_dead_units():
     assert "5 of 10 units are dead" in net.examined(run=run, params=dead, gradient=None, update=None)["units_dead"].says
 
 
-@pytest.mark.parametrize(("gain", "name"), [(0.2, "jacobians_shrink"), (4.0, "jacobians_stretch")])
-def test_jacobians(gain, name):
+def linear_net(gain):
+    """Examine a net without tanh, whose states grow by `gain` at each step."""
     net = Net()
     params = net.params._replace(W_hh=gain * np.linalg.qr(net.params.W_hh)[0], W_xh=0.01 * net.params.W_xh)
     params = params._replace(h0=0 * params.h0, b_h=0 * params.b_h)
-    xs = net.xs * 0.01
 
-    def linear(params, xs, state):  # so that the gain is the radius
+    def linear(params, xs, state):
         h, ys = np.zeros((xs.shape[1], H)) if state is None else state, []
         for x in xs:
             h = params.drive(x) + params.recur(h)
             ys.append(params.readout(h))
         return np.stack(ys), h
 
-    examination = examine(linear, params, xs)
-    assert f"spectral radius {gain:.2g}" in examination[name].evidence
+    return examine(linear, params, net.xs * 0.01)
+
+
+@pytest.mark.parametrize(("gain", "name"), [(0.2, "jacobians_shrink"), (4.0, "jacobians_stretch")])
+def test_jacobians(gain, name):
+    assert f"spectral radius {gain:.2g}" in linear_net(gain)[name].evidence
+
+
+@pytest.mark.parametrize(
+    ("gain", "name", "pace"),
+    [(0.4, "memory_short", r"halves every 0\.[6-9] "), (1.3, "memory_explodes", r"doubles every 2\.[4-9] ")],
+)
+def test_memory_says_how_fast_it_fades_or_grows(gain, name, pace):
+    examination = linear_net(gain)
+    assert name in examination.warnings, examination
+    assert re.search(pace, examination[name].evidence), examination[name]
 
 
 def test_nan_is_placed():

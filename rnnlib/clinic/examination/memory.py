@@ -69,7 +69,7 @@ def memory(patient: Patient) -> Iterator[Finding]:
     life, T = half_life(lags, floor), patient.T
     at = min(T - 1, 20)
     share = lags[at] / max(lags[0], 1e-300)
-    evidence = f"an output moves {share:.1e} times as much with an input {at} steps back; half-life {life:.1f} steps"
+    evidence = f"an output moves {share:.2g} times as much with an input {at} steps back; {_pace(life)}"
     if np.isnan(life):
         evidence = f"{(lags > floor).sum()} lags above rounding"
         yield found("memory_none", "Outputs hardly hear earlier inputs at all.", evidence)
@@ -80,6 +80,13 @@ def memory(patient: Patient) -> Iterator[Finding]:
         yield found("memory_short", says, evidence)
     else:
         yield found("memory", "What an output hears neither dies at once nor explodes.", evidence)
+
+
+def _pace(life):
+    """A half-life in words; a negative one is a time to double."""
+    if np.isinf(life):
+        return "from lag to lag nothing is lost"
+    return f"that halves every {life:.1f} steps" if life > 0 else f"that doubles every {-life:.1f} steps"
 
 
 def window_wanted(patient: Patient) -> Iterator[Finding]:
