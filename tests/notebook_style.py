@@ -18,10 +18,6 @@ LAST = ["What to remember", "Questionnaire", "Going further"]
 WITHOUT_ASSERT = {"", FIRST, *LAST}
 VIEW, STATE = (f"application/vnd.jupyter.widget-{part}+json" for part in ("view", "state"))
 ABSOLUTE = re.compile(r"(?<![\w.~/])/(?:home|root|work|Users|tmp)/|\b[A-Z]:\\(?=\w)")
-# Half of the code cells of these, folded ones included, may have 11 lines: they wait to be written anew, one idea a cell.
-BY_THE_OLD_RULE = {
-    *("10_gates", "11_tagging"),
-}
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-|$)")
 
 
@@ -137,11 +133,9 @@ def _cells(notebook, path):
 def _code(notebook, path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     lengths = [len(cell.source.splitlines()) for cell in code]
-    old = path.stem in BY_THE_OLD_RULE
-    seen = [n for n, cell in zip(lengths, code, strict=True) if old or not _folded(cell)]
-    most = 11 if old else 8
-    if seen and median(seen) > most:
-        yield f"{path.name}: half of the code cells have {median(seen):g} lines or more, {most} at most: one idea a cell"
+    seen = [n for n, cell in zip(lengths, code, strict=True) if not _folded(cell)]
+    if seen and median(seen) > 8:
+        yield f"{path.name}: half of the code cells have {median(seen):g} lines or more, 8 at most: one idea a cell"
     for cell, length in zip(code, lengths, strict=True):
         if length > 25:
             yield f"{cell.id}: {length} lines, 25 at most: split it, or move the known part to rnnlib"

@@ -111,8 +111,10 @@ def _highlighting():
 
 def gates() -> str:
     """The first bit of a hundred, and digits."""
-    told = "Remember the first of 100 bits in 300 updates, and handwritten digits pixel by pixel:"
-    return section("Gates", told, quoted("10", "run-the-race", "digits-race"))
+    told = "Remember the first of 100 bits: live in 300 updates, then nine starts, each at its own best rate. Digits pixel by pixel."
+    live = quoted("10", "run-the-race", "first-bit-table", "digits-rates", "digits-race")
+    stored = [_from(name, read(name, EXPERIMENTS)) for name in ("first_bit", "digits")]
+    return section("Gates", told, live, *stored)
 
 
 def hessian_free() -> str:
