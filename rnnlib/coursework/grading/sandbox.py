@@ -144,7 +144,26 @@ class Worker:
         Raises:
             WorkerLostError: as for `run`.
         """
-        message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
+        return self._answer({"question": question, "name": name, "inputs": inputs})
+
+    def measure(self, question: str, program: Any, inputs: dict[str, Any]) -> Answer:
+        """Look at the program that another worker made, and run it on the inputs of a Question.
+
+        Args:
+            question: the Question's id.
+            program: its bytes.
+            inputs: of one case.
+
+        Returns:
+            The `Answer`, of dicts, tuples and arrays alone.
+
+        Raises:
+            WorkerLostError: as for `run`.
+        """
+        return self._answer({"question": question, "program": program, "inputs": inputs})
+
+    def _answer(self, message):
+        message |= {"seconds": self.limits.answer}
         reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself, on the clock
         if reply.get("trouble") is not None:
             return Answer(None, None, str(reply["trouble"])[:500])
