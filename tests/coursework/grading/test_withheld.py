@@ -100,15 +100,12 @@ def look():
 
 ELSEWHERE = """
 def elsewhere():
-    import os, sys
-    found = []
-    for top in ("/usr", "/opt", sys.prefix, sys.base_prefix):
-        for folder, names, _ in os.walk(top):
-            names[:] = [name for name in names if not os.path.islink(os.path.join(folder, name))]
-            for name in {"scipy", "sklearn", "rnnlib", "optax", "torch", "autograd"} & {*names}:
-                files = os.listdir(os.path.join(folder, name))
-                found += [len(files)] * (len(files) > 2 and "rnnlib" != name)
-    return [len(found)]
+    import glob, os, sys
+    tops = ["/usr", "/usr/local", "/opt/*", sys.prefix, sys.base_prefix]
+    places = [p for top in tops for kind in ("site", "dist") for p in glob.glob(f"{top}/lib*/python3*/{kind}-packages")]
+    names = ["scipy", "sklearn", "optax", "torch", "autograd"]
+    whole = [p for place in places for p in glob.glob(f"{place}/*") if os.path.basename(p) in names and len(os.listdir(p)) > 2]
+    return np.array([len(whole), len(places)])
 """
 
 
@@ -139,7 +136,9 @@ def test_nor_can_it_be_read(bare):
 @pytest.mark.sandbox
 def test_nor_is_it_there_in_another_python_s_packages(bare):
     bare.define(ELSEWHERE)
-    assert bare.answer("ps2/deltas", "elsewhere", {}).value == (0,)
+    whole, places = bare.answer("ps2/deltas", "elsewhere", {}).value
+    assert whole == 0
+    assert places >= 1, "our own"
 
 
 def test_packages_of_another_python_are_covered_and_our_own_are_not(tmp_path):
