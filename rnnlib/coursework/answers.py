@@ -12,6 +12,7 @@ import numpy as np
 
 UNANSWERED = "Not answered yet: the function raises NotImplementedError."
 LATE = "It did not return within"
+FORM = "Its program is not what was asked for. "
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,8 @@
-"""How a Question calls a learner's function: all of it that stands beside a learner's answers, where there may be no JAX."""
+"""How a Question calls a learner's function: all of it that stands beside a learner's answers, where there may be no JAX.
+
+Some Questions ask for a program of JAX's (`PROGRAMS`). For these a call is in two halves: `make` is where the learner's code is, and sees
+no numbers; `measure` is where it is not.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -12,9 +16,15 @@ from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams
 from rnnlib.coursework.answers import Answer, attempt
 
+PROGRAMS = {
+    *("ps4/change_net", "ps4/translated", "ps4/hoisted", "ps4/checkpointed_loss", "ps4/returns_and_back"),
+    "ps4/scan_with_resets",
+}
+IN_JAX = {"ps4/loss_with_cuts", "ps6/directional_curvature", "ps6/gauss_newton", "ps6/solve"}
+
 
 def ask(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float = 30.0) -> Answer:
-    """Call a function as a Question does, on a copy of the inputs.
+    """Call a learner's function as a Question does, on a copy of the inputs.
 
     Args:
         id: of the Question.
@@ -24,33 +34,129 @@ def ask(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float =
 
     Returns:
         The `Answer`.
+
+    Example:
+        >>> ask("ps1/step", lambda **inputs: 2 * inputs["x"], {"x": np.ones(2)}).value
+        array([2., 2.])
     """
-    call, as_jax = how(id)
-    with _as_asked(as_jax):
-        given = {name: _own(value, as_jax) for name, value in inputs.items()}
-        return attempt(partial(call, function), given, seconds=seconds)
+    if id in PROGRAMS:
+        from rnnlib.coursework.problem_sets.programs import made, measured
+
+        return _attempted(lambda given: measured(id, made(id, function, given), given), inputs, True, seconds)
+    return _attempted(partial(_call(id), function), inputs, in_jax(id), seconds)
 
 
-def how(id: str) -> tuple[Callable, bool]:
-    """Tell how a Question calls a function, and whether the inputs are JAX arrays then.
+def make(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float) -> Answer:
+    """Make the program that a Question asks for, of inputs whose numbers don't matter.
+
+    Args:
+        id: of the Question, one of `PROGRAMS`.
+        function: the answer.
+        inputs: by name, such as `blank` gives.
+        seconds: how long it may take.
+
+    Returns:
+        The `Answer`; its value holds the bytes of the parts.
+    """
+    from rnnlib.coursework.problem_sets.programs import made
+
+    def parts(given):
+        return tuple(np.frombuffer(part.serialize(), np.uint8) for part in made(id, function, given))
+
+    return _attempted(parts, inputs, True, seconds)
+
+
+def measure(id: str, parts: Any, inputs: dict[str, Any], *, seconds: float) -> Answer:
+    """Look at a program, and run it on inputs.
+
+    Args:
+        id: of the Question.
+        parts: what `make` answered, from a process that is not trusted.
+        inputs: by name.
+        seconds: how long it may take.
+
+    Returns:
+        The `Answer`.
+    """
+    from jax.export import deserialize
+
+    from rnnlib.coursework.problem_sets.programs import measured
+
+    def run(given):
+        return measured(id, [deserialize(bytearray(np.asarray(part, np.uint8))) for part in parts], given)
+
+    return _attempted(run, inputs, True, seconds)
+
+
+def own(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float = 30.0) -> Answer:
+    """Call a reference, or a mistake, of ours: it gives the names itself, and nothing is measured of it.
+
+    Args:
+        id: of the Question.
+        function: ours.
+        inputs: by name.
+        seconds: how long it may take.
+
+    Returns:
+        The `Answer`.
+    """
+    if id.startswith("ps6/") and in_jax(id):
+        from rnnlib.coursework.problem_sets.calls import HANDED
+
+        return _attempted(lambda given: function(*HANDED[id](given)), inputs, True, seconds)
+    return _attempted(partial(_call(id, ours=True), function), inputs, False, seconds)
+
+
+def blank(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Give inputs of the same shapes, types and plain numbers, whose arrays hold nothing.
+
+    Args:
+        inputs: by name.
+
+    Returns:
+        Zeros by name.
+
+    Example:
+        >>> blank({"xs": np.ones(2), "chunk": 3})
+        {'xs': array([0., 0.]), 'chunk': 3}
+    """
+    return {name: _each(np.zeros_like, value) for name, value in inputs.items()}
+
+
+def in_jax(id: str) -> bool:
+    """Tell whether a Question hands a learner's function JAX arrays.
 
     Args:
         id: of the Question.
 
     Returns:
-        (function, inputs) ↦ what it returns; and True or False.
+        True or False.
+
+    Example:
+        >>> in_jax("ps4/hoisted"), in_jax("ps2/deltas")
+        (True, False)
     """
-    if id in IN_JAX:
+    return id in PROGRAMS | IN_JAX
+
+
+def is_by_name(id: str) -> bool:
+    """Tell whether a Question calls a learner's function with its inputs by their names, and nothing more.
+
+    Args:
+        id: of the Question.
+
+    Returns:
+        True or False.
+    """
+    return not in_jax(id) and _call(id) is by_name
+
+
+def _call(id, ours=False):
+    if id in IN_JAX and not ours:
         from rnnlib.coursework.problem_sets.calls import CALLS
 
-        return CALLS[id], True
-    return {"ps2/central_difference": with_its_loss}.get(id, by_name), False
-
-
-IN_JAX = {
-    *("ps4/change_net", "ps4/translated", "ps4/hoisted", "ps4/loss_with_cuts", "ps4/checkpointed_loss"),
-    *("ps4/returns_and_back", "ps4/scan_with_resets", "ps6/directional_curvature", "ps6/gauss_newton", "ps6/solve"),
-}
+        return CALLS[id]
+    return with_its_loss if id == "ps2/central_difference" else by_name
 
 
 def by_name(function: Callable, inputs: dict[str, Any]) -> Any:
@@ -85,6 +191,13 @@ def with_its_loss(function: Callable, inputs: dict[str, Any]) -> Any:
     return function(loss, inputs["params"], inputs["direction"], inputs["step"])
 
 
+def _attempted(call, inputs, as_jax, seconds):
+    """A call on a copy of the inputs, for the function to do with as it likes."""
+    with _as_asked(as_jax):
+        given = {name: _each(_as_array(as_jax), value) for name, value in inputs.items()}
+        return attempt(call, given, seconds=seconds)
+
+
 def _as_asked(as_jax):
     """Let JAX keep inputs of float64 as they are, in whatever process: the judge's, the learner's."""
     if not as_jax:
@@ -94,15 +207,17 @@ def _as_asked(as_jax):
     return jax.enable_x64(True)
 
 
-def _own(value, as_jax):
-    """A copy of arrays, and of tuples of arrays, for the function to do with as it likes."""
-    if isinstance(value, tuple):
-        parts = (_own(part, as_jax) for part in value)
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if not isinstance(value, np.ndarray):
-        return value
-    if as_jax:
-        import jax.numpy as jnp
+def _as_array(as_jax):
+    if not as_jax:
+        return np.copy
+    import jax.numpy as jnp
 
-        return jnp.asarray(value)
-    return value.copy()
+    return jnp.asarray
+
+
+def _each(function, value):
+    """The same of every array in tuples."""
+    if isinstance(value, tuple):
+        parts = [_each(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return function(value) if isinstance(value, np.ndarray) else value

@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from rnnlib.coursework import asking, withheld
-from rnnlib.coursework.answers import LATE, UNANSWERED, Answer, describe, plain
+from rnnlib.coursework.answers import FORM, LATE, UNANSWERED, Answer, describe, plain
 from rnnlib.coursework.verdicts import Case, Verdict, compare
 
+DEAR = 30_000  # numbers in a case's inputs: its mistakes are not sought, but taken from smaller cases
 PUBLIC = "public"  # the seed of `check`
 WITHHELD = "It calls {}, which this set asks you to write. In the grader it is not there, and this earns nothing."
 
@@ -61,6 +62,10 @@ class Question(NamedTuple):
         """Call a function as this Question does, on a copy of the inputs."""
         return asking.ask(self.id, function, inputs, seconds=seconds)
 
+    def own(self, function: Callable, inputs: dict[str, Any]) -> Answer:
+        """Call a reference or a mistake, which gives by name what is measured of an answer."""
+        return asking.own(self.id, function, inputs)
+
     def judge(self, case: str, inputs: dict[str, Any], answer: Answer) -> Case:
         """Hold an answer against the reference.
 
@@ -72,11 +77,11 @@ class Question(NamedTuple):
         Returns:
             The verdict on this case, which names no mistakes yet.
         """
-        wanted = self.ask(self.reference, inputs)
+        wanted = self.own(self.reference, inputs)
         if wanted.trouble:
             raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
         if answer.trouble:
-            called = describe(inputs) if asking.how(self.id)[0] is asking.by_name else ""
+            called = describe(inputs) if asking.is_by_name(self.id) else ""
             return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
         parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value, answer.value))
         changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
@@ -119,7 +124,7 @@ class Question(NamedTuple):
             answer = answers(inputs)
             judged.append(self.judge(case, inputs, answer))
             asked.append((inputs, answer))
-            if answer.trouble and answer.trouble.startswith((UNANSWERED, LATE)):  # so would the others
+            if answer.trouble and answer.trouble.startswith((UNANSWERED, LATE, FORM)):  # so would the others
                 judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
                 break
         verdict = self.conclude(tuple(self._named(judged, asked)))
@@ -138,20 +143,23 @@ class Question(NamedTuple):
         names, found = tuple(self.mistakes), list(judged)
         if len(wrong) < sum(case.share < 1 for case in judged):
             return found  # no mistake that is known explains what went wrong with a call
-        for i in sorted(wrong, key=lambda i: sum(map(np.size, jax.tree.leaves(asked[i][0])))):
-            names = tuple(name for name in names if self._gives(name, *asked[i]))
+        sizes = {i: sum(map(np.size, jax.tree.leaves(asked[i][0]))) for i in wrong}
+        for i in sorted(wrong, key=sizes.__getitem__):
+            if sizes[i] < DEAR:
+                names = tuple(name for name in names if self._gives(name, *asked[i]))
+            names = names if len(names) < len(self.mistakes) else ()  # of a large case alone nothing is known
             found[i] = judged[i]._replace(mistakes=names)
         return found
 
     def _gives(self, name, inputs, answer):
-        made = self.ask(self.mistakes[name].answer, inputs)
+        made = self.own(self.mistakes[name].answer, inputs)
         if made.trouble:
             return False
         tolerance = self._tolerance(inputs, answer.value, made.value)
         return all(part.right for part in compare(_finite(answer.value), _finite(made.value), tolerance))
 
     def _tolerance(self, inputs, wanted, given):
-        return self.tolerance[_is_single(wanted, plain(inputs), given if asking.how(self.id)[1] else ())]
+        return self.tolerance[_is_single(wanted, plain(inputs), given if asking.in_jax(self.id) else ())]
 
 
 def load(id: str) -> Question:

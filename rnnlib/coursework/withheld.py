@@ -21,9 +21,12 @@ NEEDED = {  # by what calls the answers, whoever they are
     *("coursework/grading/__init__.py", "coursework/grading/wire.py", "coursework/grading/worker.py"),
 }
 OUTSIDE = {  # packages that hold answers, or that no answer needs, unless a set uses them: none of their files is in the box
-    "jax": ("jax", "jaxlib", "optax"),
+    "jax": ("jax", "jaxlib"),
     "jax.scipy.sparse": ("jax/scipy/sparse", "jax/_src/scipy/sparse"),
-    **{name: (name,) for name in ("scipy", "sklearn", "seqeval", "matplotlib", "autograd", "torch", "tensorflow")},
+    **{
+        name: (name,)
+        for name in ("optax", "scipy", "sklearn", "seqeval", "matplotlib", "autograd", "torch", "tensorflow")
+    },
 }
 DOOR = '''
 
@@ -66,6 +69,10 @@ def outside(set_name: str) -> tuple[str, ...]:
 
     Returns:
         The folders.
+
+    Example:
+        >>> "jax" in outside("ps2"), "jax" in outside("ps4"), "optax" in outside("ps4")
+        (True, False, True)
     """
     return tuple(folder for name, folders in OUTSIDE.items() if name not in uses(set_name) for folder in folders)
 

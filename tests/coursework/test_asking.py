@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from rnnlib.coursework.asking import ask, by_name, how
+from rnnlib.coursework.asking import ask, in_jax, is_by_name
 from rnnlib.coursework.questions import PUBLIC, load
 
 
@@ -11,7 +11,7 @@ def test_a_judge_without_float64_judges_in_float64():
     question = load("ps6/gauss_newton")
     inputs = question.inputs("a single step", PUBLIC)
     with jax.enable_x64(False):
-        assert question.ask(question.reference, inputs).value.dtype == np.float64
+        assert question.own(question.reference, inputs).value.dtype == np.float64
 
 
 def test_inputs_are_copied_and_of_the_kind_that_is_asked_for():
@@ -23,5 +23,6 @@ def test_inputs_are_copied_and_of_the_kind_that_is_asked_for():
 
     assert ask("ps1/step", spoil, given).inputs["pair"][0].sum() == 0
     assert given["pair"][0].sum() == 2
-    assert how("ps1/step") == (by_name, False)
-    assert how("ps4/hoisted")[1]
+    assert is_by_name("ps1/step")
+    assert not is_by_name("ps2/central_difference")
+    assert in_jax("ps4/hoisted")

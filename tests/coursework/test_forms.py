@@ -1,5 +1,7 @@
 """Where a Question asks for the form of a program too, right numbers in another form earn next to nothing."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import nbformat
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from jax.lax import scan
 
+from rnnlib.coursework import asking
 from rnnlib.coursework.questions import load
 from tests.conftest import ROOT
 
@@ -40,7 +43,7 @@ def change_by_a_loop(params, xs):
 
 def change_beside_a_scan(params, xs):
     last, ys = change_by_a_loop(params, xs)
-    return scan(lambda h, x: (h, x), last, xs)[0], ys
+    return scan(lambda h, x: (h + 0 * x.sum(), None), last, xs)[0], ys
 
 
 def translated_by_a_loop(us, vs, start, W_1, W_2, V):
@@ -62,22 +65,175 @@ def returns_by_vjp(rewards, discounts, last, d_returns, limit):
     return values, *back(d_returns)
 
 
+def change_in_a_branch(params, xs):
+    return jax.lax.cond(xs[0, 0, 0] > 9, change_net, change_by_a_loop, params, xs)
+
+
+def change_named(params, xs):
+    return dict(zip(("last", "ys"), change_by_a_loop(params, xs), strict=True))
+
+
+def change_in_numpy(params, xs):
+    def by_hand(*given):
+        given = [np.asarray(a) for a in given]
+        return change_by_a_loop(type(params)(*given[1:]), given[0])
+
+    shapes = jax.eval_shape(change_by_a_loop, params, xs)
+    return jax.pure_callback(by_hand, shapes, xs, *params)
+
+
+def change_that_knows_when(params, xs):
+    if len(xs) > 5:
+        return change_by_a_loop(params, xs)
+    return change_net(params, xs)
+
+
+def change_net(params, xs):
+    def body(old, x):
+        new = jnp.tanh(x @ params.W_xh + old @ params.W_hh + params.b_h)
+        return new, (new - old) @ params.W_hy + params.b_y
+
+    return scan(body, jnp.broadcast_to(params.h0, (xs.shape[1], params.h0.size)), xs)
+
+
+def resets_by_a_loop(As, bs, resets):
+    h, hs = 0 * bs[0], []
+    for A, b, reset in zip(As, bs, resets, strict=True):
+        h = A @ jnp.where(reset == 1, 0, h) + b
+        hs.append(h)
+    return jnp.stack(hs)
+
+
+def resets_in_a_branch(As, bs, resets):
+    def loop(As, bs, resets):
+        def body(h, now):
+            A, b, reset = now
+            h = A @ jnp.where(reset == 1, 0, h) + b
+            return h, h
+
+        return scan(body, 0 * bs[0], (As, bs, resets))[1]
+
+    return jax.lax.switch(0, [loop], As, bs, resets)
+
+
+def hoisted_in_a_branch(params, xs, W_xg, b_g):
+    inside = given("ps4_scan/ps4_scan.ipynb", "all-inside")["all_inside"]
+    return jax.lax.cond(True, inside, inside, params, xs, W_xg, b_g)
+
+
+def hoisted_but_one_product_is_a_sum(params, xs, W_xg, b_g):
+    driven = xs @ params.W_xh + params.b_h
+
+    def body(h, now):
+        x, p = now
+        g = jax.nn.sigmoid((x[:, :, None] * W_xg[None]).sum(1) + b_g)
+        h = g * jnp.tanh(p + h @ params.W_hh) + (1 - g) * h
+        return h, h
+
+    h0 = jnp.broadcast_to(params.h0, (xs.shape[1], params.h0.size))
+    return scan(body, h0, (xs, driven))[1] @ params.W_hy + params.b_y
+
+
 FORMS = {
     "change_net, a loop": ("ps4/change_net", change_by_a_loop, "0 of 1 scans: a Python loop is written out T times"),
     "change_net, a loop beside a scan": ("ps4/change_net", change_beside_a_scan, "written out step by step"),
+    "change_net, a loop in a branch": ("ps4/change_net", change_in_a_branch, "written out step by step"),
+    "change_net, a loop by names": ("ps4/change_net", change_named, "0 of 1 scans"),
+    "change_net, in NumPy": ("ps4/change_net", change_in_numpy, "callback"),
+    "change_net, a loop where it is long": ("ps4/change_net", change_that_knows_when, "0 of 1 scans"),
     "translated, a loop": ("ps4/translated", translated_by_a_loop, "0 of 1 scans"),
     "hoisted, the unchanged start": ("ps4/hoisted", given("ps4_scan/ps4_scan.ipynb", "all-inside")["all_inside"], "products 4"),
+    "hoisted, the same in a branch": ("ps4/hoisted", hoisted_in_a_branch, "products 8"),
+    "hoisted, one as a sum": ("ps4/hoisted", hoisted_but_one_product_is_a_sum, "products 2"),
     "returns, by jax.vjp": ("ps4/returns_and_back", returns_by_vjp, "Nothing is held within the limit"),
+    "resets, a loop": ("ps4/scan_with_resets", resets_by_a_loop, "It is written out step by step, T turns"),
+    "resets, a scan in a branch": ("ps4/scan_with_resets", resets_in_a_branch, "A loop takes its steps one after another"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_right_numbers_in_another_form_earn_a_tenth_at_most(name):
+def test_right_numbers_in_another_form_earn_nothing(name):
     id, answer, says = FORMS[name]
     question = load(id)
     verdict = question.grade(lambda inputs: question.ask(answer, inputs))
-    assert verdict.earned <= (0.34 if "beside" in name else 0.1) * question.points, verdict
+    assert verdict.earned == 0, verdict
     assert says in str(verdict)
+
+
+class Both(NamedTuple):
+    last: jax.Array
+    ys: jax.Array
+
+
+def by_while(params, xs):
+    def body(now):
+        t, h, ys = now
+        new = jnp.tanh(xs[t] @ params.W_xh + h @ params.W_hh + params.b_h)
+        return t + 1, new, ys.at[t].set((new - h) @ params.W_hy + params.b_y)
+
+    begin = 0, jnp.tile(params.h0, (xs.shape[1], 1)), jnp.zeros((*xs.shape[:2], params.b_y.size))
+    return jax.lax.while_loop(lambda now: now[0] < len(xs), body, begin)[1:]
+
+
+HONEST = {
+    "as it is": change_net,
+    "jitted": jax.jit(change_net),
+    "a list": lambda params, xs: [*change_net(params, xs)],
+    "a NamedTuple": lambda params, xs: Both(*change_net(params, xs)),
+    "by names": lambda params, xs: Both(*change_net(params, xs))._asdict(),
+    "a while loop": by_while,
+    "unrolled twice": lambda params, xs: unrolled(params, xs),
+    "each sequence": lambda params, xs: jax.vmap(
+        lambda x: tuple(a[:, 0] if a.ndim > 2 else a[0] for a in change_net(params, x[:, None])), 1, (0, 1)
+    )(xs),
+    "readout after": lambda params, xs: readout_after(params, xs),
+    "with a rematerialised body": lambda params, xs: jax.checkpoint(change_net)(params, xs),
+}
+
+
+def unrolled(params, xs):
+    def body(old, x):
+        new = jnp.tanh(x @ params.W_xh + old @ params.W_hh + params.b_h)
+        return new, (new - old) @ params.W_hy + params.b_y
+
+    return scan(body, jnp.broadcast_to(params.h0, (xs.shape[1], params.h0.size)), xs, unroll=2)
+
+
+def readout_after(params, xs):
+    h0 = jnp.broadcast_to(params.h0, (xs.shape[1], params.h0.size))
+    driven = jnp.einsum("tbd,dh->tbh", xs, params.W_xh)
+
+    def body(h, p):
+        h = jnp.tanh(p + h @ params.W_hh + params.b_h)
+        return h, h
+
+    last, hs = scan(body, h0, driven)
+    return last, jnp.diff(hs, axis=0, prepend=h0[None]) @ params.W_hy + params.b_y
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_answer_in_whatever_style_earns_all(name):
+    question = load("ps4/change_net")
+    verdict = question.grade(lambda inputs: question.ask(HONEST[name], inputs))
+    assert verdict.right, verdict
+
+
+def test_a_program_is_made_without_the_numbers_and_run_with_them():
+    """What the judge runs is bytes; the one that made them has seen zeros."""
+    question = load("ps4/change_net")
+    inputs = question.inputs("one sequence", "a")
+    made = asking.make(question.id, change_net, asking.blank(inputs), seconds=30)
+    answer = asking.measure(question.id, made.value, inputs, seconds=30)
+    assert question.judge("one sequence", inputs, answer).share == 1
+    other = question.inputs("a single step", "a")
+    assert "It takes other inputs" in asking.measure(question.id, made.value, other, seconds=30).trouble
+
+
+def test_a_program_that_is_no_program_is_refused():
+    inputs = load("ps4/change_net").inputs("one sequence", "a")
+    answer = asking.measure("ps4/change_net", (np.arange(99, dtype=np.uint8),), inputs, seconds=30)
+    assert answer.value is None
+    assert answer.trouble
 
 
 def test_the_loss_with_every_state_kept_earns_nothing():

@@ -10,7 +10,6 @@ from rnnlib import gradcheck
 from rnnlib.clinic.catalogue import CATALOGUE, GATED
 from rnnlib.coursework import asking, problem_sets
 from rnnlib.coursework.answers import attempt, leaves, plain
-from rnnlib.coursework.problem_sets import programs
 from rnnlib.coursework.questions import PUBLIC, NotYet, check, load
 
 QUESTIONS = [
@@ -24,11 +23,16 @@ def graded(question, function, **options):
     return question.grade(lambda inputs: question.ask(function, inputs), **options)
 
 
+def taken(question, function, **options):
+    """As if these were what is measured of an answer, by name."""
+    return question.grade(lambda inputs: question.own(function, inputs), **options)
+
+
 @each_question
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_reference_earns_all(question, dtype):
     for seed in SEEDS:
-        verdict = graded(question, question.reference, seed=seed, dtype=dtype)
+        verdict = taken(question, question.reference, seed=seed, dtype=dtype)
         assert verdict.right, verdict
         assert verdict.earned == question.points
 
@@ -37,8 +41,10 @@ def test_the_reference_earns_all(question, dtype):
 def test_every_mistake_is_rejected_and_named(question, measured):
     assert len(question.mistakes) >= 2
     for name, mistake in question.mistakes.items():
-        answer = unnamed(mistake.answer) if asking.how(question.id)[0] is asking.by_name else mistake.answer
-        verdict = graded(question, answer, seed="a")
+        by_name = asking.is_by_name(question.id)
+        verdict = (graded if by_name else taken)(
+            question, unnamed(mistake.answer) if by_name else mistake.answer, seed="a"
+        )
         assert not verdict.right, f"{name} passes"
         assert name in verdict.mistakes, f"{name} is taken for {verdict.mistakes}:\n{verdict}"
         assert mistake.says in str(verdict)
@@ -62,8 +68,7 @@ def lazy(question, make):
         right = question.reference(*args, **inputs)
         parts = leaves(plain(right))
         made = {name: make(name, parts, [*args, *inputs.values()]) for name in parts}
-        made = made.get("", made)
-        return type(right)(made) if isinstance(right, programs._Named) else made
+        return made.get("", made)
 
     return answer
 
@@ -78,7 +83,7 @@ def lazy_answers(question):
     inputs = question.inputs(case, PUBLIC)
     for i, name in enumerate(inputs):
         yield f"the input {name}", lazy(question, lambda name, parts, given, i=i: given[i])
-    parts = leaves(question.ask(question.reference, inputs).value)
+    parts = leaves(question.own(question.reference, inputs).value)
     for one in parts if len(parts) > 1 else ():
         yield f"{one} for all", lazy(question, lambda name, parts, given, one=one: parts[one])
         yield f"{one} alone", lazy(question, lambda name, parts, given, one=one: parts[name] * (name == one))
@@ -107,7 +112,7 @@ PLAIN = {  # mistakes that are made by leaving out what a Question is about
 def test_nothing_lazy_earns_more_than_a_tenth(question):
     unnamed = question._replace(mistakes={}, hint=None)  # what is wrong with them is of no matter
     for name, answer in lazy_answers(question):
-        earned = graded(unnamed, answer).earned
+        earned = taken(unnamed, answer).earned
         assert earned <= 0.1 * question.points, f"{name} earns {earned} of {question.points}"
 
 

@@ -191,13 +191,8 @@ def _mounts(files, bare=""):
     mounts = ["--size", str(files * MIB), "--tmpfs", "/tmp"]
     for path in sorted(seen):  # a folder comes before what lies in it, /tmp before all
         mounts += ["--ro-bind", path, path]
-    for name in withheld.outside(bare) if bare else ():  # over what is withheld there is something that says so
-        for site_packages in map(Path, sorted({*site.getsitepackages(), sysconfig.get_path("purelib")})):
-            inside = not any(Path(name).is_relative_to(other) for other in withheld.outside(bare) if other != name)
-            if inside and (site_packages / name).is_dir():
-                mounts += ["--ro-bind", str(package / name), str(site_packages / name)]
-    if bare and any(whole.is_relative_to(path) for path in seen):
-        mounts += ["--ro-bind", str(package / "rnnlib"), str(whole)]
+    if bare:
+        mounts += _covers(bare, package, whole, seen)
     for path in ("/lib", "/lib64", "/bin"):
         if Path(path).is_symlink():
             mounts += ["--symlink", os.readlink(path), path]
@@ -209,6 +204,28 @@ def _mounts(files, bare=""):
     mounts += ["--dev", "/dev", "--ro-bind", "/dev/null", "/dev/zero"]  # a map of zero is memory that nobody counts
     mounts += ["--size", str(SHARED * MIB), "--tmpfs", "/dev/shm"]
     return [*mounts, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _covers(bare, package, whole, seen):
+    """Over what is withheld there is something that says so, and nothing over packages that are not this environment's."""
+    ours, mounts = sorted({*map(Path, site.getsitepackages()), Path(sysconfig.get_path("purelib"))}), []
+    for place in sorted(_others(seen) - {path.resolve() for path in ours}):
+        mounts += ["--tmpfs", str(place), "--remount-ro", str(place)]
+    for name in (*withheld.outside(bare), "rnnlib"):
+        inside = not any(Path(name).is_relative_to(other) for other in withheld.outside(bare) if other != name)
+        for place in ours:
+            if inside and (place / name).is_dir():
+                mounts += ["--ro-bind", str(package / name), str(place / name)]
+    if any(whole.is_relative_to(path) for path in seen):
+        mounts += ["--ro-bind", str(package / "rnnlib"), str(whole)]
+    return mounts
+
+
+def _others(seen):
+    """Where any Python that is seen keeps packages that were installed."""
+    folders = [Path(path) for path in seen if Path(path).name != "rnnlib"]
+    kinds = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib*/python3*/*-packages")
+    return {found.resolve() for folder in folders for kind in kinds for found in folder.glob(kind) if found.is_dir()}
 
 
 def environment(folder: str, bare: str = "") -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from rnnlib.coursework.answers import Answer
+from rnnlib.coursework.asking import PROGRAMS, blank
 from rnnlib.coursework.grading.editions import edition
 from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, MIB, Limits, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
@@ -108,23 +109,65 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
         The `Grading`.
     """
     done, lost, spent, starved = {}, set(), 0.0, False
-    for bare in (*{step.question.partition("/")[0] for step in job.steps if step.question}, ""):
-        wanted = {i for i, step in enumerate(job.steps) if bool(step.question) == bool(bare)}
-        while wanted - done.keys():
-            with Worker(limits, sandboxed=sandboxed, bare=bare) as worker:
-                _run(worker, job, wanted, done, lost, limits.total - spent)
-            spent, starved = spent + worker.spent, starved or worker.starved
-    return Grading([done[i] for i in range(len(job.steps))], starved)
+    with Runner(limits, sandboxed) as runner:
+        for bare in (*{step.question.partition("/")[0] for step in job.steps if step.question}, ""):
+            wanted = {i for i, step in enumerate(job.steps) if bool(step.question) == bool(bare)}
+            while wanted - done.keys():
+                with Worker(limits, sandboxed=sandboxed, bare=bare) as worker:
+                    _run(worker, runner, job, wanted, done, lost, limits.total - spent)
+                spent, starved = spent + worker.spent, starved or worker.starved
+    return Grading([done[i] for i in range(len(job.steps))], starved or runner.starved)
 
 
-def _run(worker, job, wanted, done, lost, left):
+class Runner:
+    """A worker for the programs that learners' functions were made into, in which none of their own code runs; started when it is needed.
+
+    Args:
+        limits: see `sandbox.Limits`.
+        sandboxed: see `sandbox.Worker`.
+    """
+
+    def __init__(self, limits: Limits, sandboxed: bool):  # noqa: D107
+        self.limits, self.sandboxed, self.starved, self._worker = limits, sandboxed, False, None
+
+    def __enter__(self) -> "Runner":
+        """Wait for the first program."""
+        return self
+
+    def __exit__(self, *error) -> None:
+        """End the worker, if there is one."""
+        if self._worker:
+            self.starved |= self._worker.starved
+            self._worker.__exit__()
+        self._worker = None
+
+    def measure(self, question: str, program: Any, inputs: dict[str, Any]) -> Answer:
+        """Do as `Worker.measure`; a program that ends the worker is told so, and the next one gets another.
+
+        Args:
+            question: the Question's id.
+            program: its bytes.
+            inputs: of one case.
+
+        Returns:
+            The `Answer`.
+        """
+        try:
+            self._worker = self._worker or Worker(self.limits, sandboxed=self.sandboxed).__enter__()
+            return self._worker.measure(question, program, inputs)
+        except WorkerLostError as error:
+            self.__exit__()
+            return Answer(None, None, f"Its program could not be run. {error}")
+
+
+def _run(worker, runner, job, wanted, done, lost, left):
     """Run cells and ask Questions up to the last that is wanted, or until the worker is lost."""
     limits, shown = worker.limits, 0
     for i, step in enumerate(job.steps[: max(wanted) + 1]):
         if i in lost or (step.question and (i in done or not worker.bare)):
             continue
         over = f"All its cells and answers took more than {limits.total:g} s." if worker.spent > left else ""
-        outputs, why = _judged(worker, step, job.seed, over) if step.question else _ran(worker, step, over)
+        outputs, why = _judged(worker, runner, step, job.seed, over) if step.question else _ran(worker, step, over)
         shown += len(json.dumps(outputs))
         if shown > limits.output * MIB and not step.question:
             outputs = [_stream(f"Not shown: the cells show more than {limits.output} MiB.")]
@@ -166,14 +209,19 @@ def _ran(worker, step, over):
         return [_stream(f"{error} This cell was left out.")], str(error)
 
 
-def _judged(worker, step, seed, over):
+def _judged(worker, runner, step, seed, over):
     """A Question's verdict as outputs, and why the worker is lost where it is."""
     question, why = load(step.question), over
 
     def answers(inputs):
         nonlocal why
         try:
-            return Answer(None, None, why) if why else worker.answer(step.question, step.name, inputs)
+            if why:
+                return Answer(None, None, why)
+            if step.question not in PROGRAMS:
+                return worker.answer(step.question, step.name, inputs)
+            made = worker.answer(step.question, step.name, blank(inputs))
+            return made if made.trouble else runner.measure(step.question, made.value, inputs)
         except WorkerLostError as error:
             why = str(error)
             return Answer(None, None, why)

@@ -23,7 +23,9 @@ POLL = 0.05  # seconds between two looks at a worker's processes
 START = 60.0  # seconds for a worker's first answer, to nothing
 GRACE = 5.0  # seconds more for an answer that is on its way
 PATIENCE = 3  # times the seconds that it may work may pass on the clock, for others have the core too
-FAIR = 0.9  # of its seconds: whoever was stopped with less of a core might have been done
+FAIR = (
+    0.9  # of its seconds: whoever was stopped with less of a core, and waited for one meanwhile, might have been done
+)
 
 
 class Limits(NamedTuple):
@@ -82,7 +84,7 @@ class Worker:
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
         self._ended, self._excess = threading.Event(), ""
-        self._worked, self.spent, self.starved = 0.0, 0.0, False
+        self._worked, self._waited, self.spent, self.starved = 0.0, 0.0, 0.0, False
         self._guard = threading.Thread(target=self._watched, daemon=True)
         self._guard.start()
         try:
@@ -144,7 +146,26 @@ class Worker:
         Raises:
             WorkerLostError: as for `run`.
         """
-        message = {"question": question, "name": name, "inputs": inputs, "seconds": self.limits.answer}
+        return self._answer({"question": question, "name": name, "inputs": inputs})
+
+    def measure(self, question: str, program: Any, inputs: dict[str, Any]) -> Answer:
+        """Look at the program that another worker made, and run it on the inputs of a Question.
+
+        Args:
+            question: the Question's id.
+            program: its bytes.
+            inputs: of one case.
+
+        Returns:
+            The `Answer`, of dicts, tuples and arrays alone.
+
+        Raises:
+            WorkerLostError: as for `run`.
+        """
+        return self._answer({"question": question, "program": program, "inputs": inputs})
+
+    def _answer(self, message):
+        message |= {"seconds": self.limits.answer}
         reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself, on the clock
         if reply.get("trouble") is not None:
             return Answer(None, None, str(reply["trouble"])[:500])
@@ -165,7 +186,10 @@ class Worker:
         """Stop it when it takes too much, also while it is asked nothing."""
         while not self._ended.wait(POLL):
             family = watch.family(self._process.pid)
-            self._worked = max(self._worked, watch.worked(family))
+            self._worked, self._waited = (
+                max(self._worked, watch.worked(family)),
+                max(self._waited, watch.waited(family)),
+            )
             if len(family) > self.limits.processes:
                 self._excess = f"It started more than {self.limits.processes} processes."
             elif watch.held(family) > self.limits.memory * MIB:
@@ -178,8 +202,8 @@ class Worker:
 
     def _asked(self, message, seconds):
         """What it replies within so many seconds of a core."""
-        began, worked = time.monotonic(), self._worked
-        in_time = partial(self._in_time, began, worked, seconds)
+        began, before = time.monotonic(), (self._worked, self._waited)
+        in_time = partial(self._in_time, began, before, seconds)
         try:
             self._send(wire.encode(message), in_time)
             reply = wire.decode(self._received(in_time))
@@ -190,7 +214,7 @@ class Worker:
         if not isinstance(reply, dict):
             raise WorkerLostError("What came back could not be read.")
         if str(reply.get("trouble")).startswith(LATE):  # which it found by the clock
-            self.starved |= self._worked - worked < FAIR * self.limits.answer
+            self._note_starved(before, self.limits.answer)
         return reply
 
     def _send(self, frame, in_time):
@@ -221,12 +245,17 @@ class Worker:
                 wanted += sum(sizes)
         return bytes(data)
 
-    def _in_time(self, began, worked, seconds, more=0.0):
+    def _in_time(self, began, before, seconds, more=0.0):
         """Raise `WorkerLostError` for a worker that has had a core for too long, or waits for too long."""
-        used = self._worked - worked
+        used = self._worked - before[0]
         if used > seconds + more or time.monotonic() - began > PATIENCE * seconds + more:
-            self.starved |= used < FAIR * seconds
+            self._note_starved(before, seconds)
             raise WorkerLostError(f"It was stopped after {seconds:g} s.")
+
+    def _note_starved(self, before, seconds):
+        """It is, if others had the core while it wanted one: a sleeper is not."""
+        worked, waited = self._worked - before[0], self._waited - before[1]
+        self.starved |= worked < FAIR * seconds <= worked + waited
 
 
 def _taken(output):

@@ -47,6 +47,17 @@ def worked(processes: list[psutil.Process]) -> float:
     return total
 
 
+def waited(processes: list[psutil.Process]) -> float:
+    """Add up the seconds that threads of processes waited for a core that others had; infinity where the system does not say."""
+    total = 0.0
+    for process in processes:
+        with suppress(OSError, IndexError):
+            for thread in os.scandir(f"/proc/{process.pid}/task"):
+                with suppress(OSError, IndexError), open(f"{thread.path}/schedstat", encoding="ascii") as file:
+                    total += int(file.read().split()[1]) / 1e9
+    return total if os.path.exists("/proc/self/schedstat") else float("inf")
+
+
 def cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

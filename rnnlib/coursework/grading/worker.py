@@ -28,7 +28,7 @@ def main() -> None:
     shell = _shell()
     while message := _receive(requests):
         try:
-            serve = _ran if "source" in message else _defined if "needed" in message else _answered
+            serve = next(serve for name, serve in SERVED.items() if name in message)
             reply = serve(shell, message)
             frame = wire.encode(reply)
         except BaseException as error:  # sys.exit included: the next question is another one
@@ -104,14 +104,25 @@ def _shown(data):
 
 
 def _answered(shell, message):
-    """Call a learner's function with the inputs of a Question."""
-    from rnnlib.coursework.asking import ask
+    """Call a learner's function with the inputs of a Question, or make the program that it asks for."""
+    from rnnlib.coursework import asking
 
-    function = shell.user_ns.get(message["name"])
+    id, function = message["question"], shell.user_ns.get(message["name"])
     if not callable(function):
         return {"value": None, "inputs": None, "trouble": f"There is no function {message['name']}."}
-    return ask(message["question"], function, message["inputs"], seconds=message["seconds"])._asdict()
+    way = asking.make if id in asking.PROGRAMS else asking.ask
+    return way(id, function, message["inputs"], seconds=message["seconds"])._asdict()
 
+
+def _measured(shell, message):
+    """Run a program that another worker made of a learner's function."""
+    from rnnlib.coursework import asking
+
+    given = (message[name] for name in ("question", "program", "inputs"))
+    return asking.measure(*given, seconds=message["seconds"])._asdict()
+
+
+SERVED = {"source": _ran, "needed": _defined, "program": _measured, "name": _answered}  # by what is in a request
 
 if __name__ == "__main__":
     main()

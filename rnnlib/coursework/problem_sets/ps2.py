@@ -19,15 +19,15 @@ def _problem(rng, T, B, large=False):
     """Draw a net, inputs and errors; a large net has so many entries that to nudge each takes longer than there is time."""
     D, H, K = (32, 128, 3) if large else sizes(rng, 3, apart_from=(T, B))
     return {
-        "params": net(rng, D, H, K, scale=0.05 if large else 0.3),
+        "params": net(rng, D, H, K, scale=0.02 if large else 0.3),
         "xs": rng.standard_normal((T, B, D)),
         "d_ys": rng.standard_normal((T, B, K)),
     }
 
 
-def _with_states(rng, T, B, low):
+def _with_states(rng, T, B, low, large=False):
     """Draw a net, states between low and 1, and errors."""
-    params, _, d_ys = _problem(rng, T, B).values()
+    params, _, d_ys = _problem(rng, T, B, large).values()
     return {"params": params, "hs": rng.uniform(low, 1, (T + 1, B, params.h0.size)), "d_ys": d_ys}
 
 
@@ -252,8 +252,8 @@ BUG_HUNT = Question(
 )
 
 
-def _chunk_problem(rng, T, B):
-    drawn = _with_states(rng, T, B, low=-1)
+def _chunk_problem(rng, T, B, large=False):
+    drawn = _with_states(rng, T, B, low=-1, large=large)
     return drawn | {"d_last": rng.standard_normal(drawn["hs"][0].shape)}
 
 
@@ -278,7 +278,7 @@ CHUNK_BACKWARD = Question(
     id="ps2/chunk_backward",
     title="One link of a chain",
     points=2,
-    cases=usual(_chunk_problem),
+    cases=and_large(_chunk_problem),
     reference=_chunk,
     mistakes=known(
         _chunk,

@@ -14,11 +14,11 @@ from rnnlib.coursework.questions import Mistake, Question
 
 
 def _wrongs(function, **table):
-    return {name.replace("_", " "): Mistake(programs.named(function, **o), says) for name, (says, o) in table.items()}
+    return {name.replace("_", " "): Mistake(partial(function, **o), says) for name, (says, o) in table.items()}
 
 
 def _batches(draw):
-    return cases(draw, {"a batch of sequences": (7, 2), "one sequence": (6, 1), "a single step": (1, 3)})
+    return cases(draw, {"a batch of sequences": (30, 2), "one sequence": (6, 1), "a single step": (1, 3)})
 
 
 def _draw(rng, **shapes):
@@ -45,7 +45,7 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
-    reference=programs.named(_change),
+    reference=_change,
     mistakes=_wrongs(
         _change,
         state=("It reads y from h_t: take h_t − h_{t-1}. The body has both.", {"seen": lambda hs: hs[1:]}),
@@ -86,9 +86,9 @@ TRANSLATED = Question(
     points=3,
     cases={
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
-        for T in (6, 9, 7)
+        for T in (30, 9, 7)
     },
-    reference=programs.named(_translated),
+    reference=_translated,
     mistakes=_wrongs(
         _translated,
         order_of_xs=("Results are in the order of us. Theano keeps the order of work.", {"outs": (-1, -1)}),
@@ -119,7 +119,7 @@ HOISTED = Question(
     title="What need not wait",
     points=2,
     cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
-    reference=programs.named(_hoisted),
+    reference=_hoisted,
     mistakes=_wrongs(
         _hoisted,
         gate_turned=("The gate is the wrong way round: g_t lets the new state in.", {"turned": True}),
@@ -161,7 +161,7 @@ CUTS = Question(
     title="Cuts by data",
     points=2,
     cases=cases(_cut, {"a batch of sequences": (7, 2), "one sequence": (6, 1), "two steps": (2, 3)}),
-    reference=programs.named(_with_cuts),
+    reference=_with_cuts,
     mistakes=_wrongs(
         _with_cuts,
         uncut=("No error is stopped: it is the full gradient.", {"stops": np.zeros_like}),
@@ -209,7 +209,7 @@ CHECKPOINTED = Question(
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
     first=("loss",),
-    reference=programs.named(_in_pieces),
+    reference=_in_pieces,
     mistakes=_wrongs(
         _in_pieces,
         mean_of_means=("A short rest weighs too much: weigh by length.", {"weigh": lambda n: 1 / n / sum(1 / n)}),
@@ -259,9 +259,9 @@ RETURNS = Question(
     id="ps4/returns_and_back",
     title="A scan turned round by hand",
     points=4,
-    cases=cases(_played, {"a batch of sequences": (7, 2), "one sequence": (9, 1), "many sequences": (6, 5)}),
+    cases=cases(_played, {"a batch of sequences": (30, 2), "one sequence": (9, 1), "many sequences": (6, 5)}),
     first=("d_rewards",),
-    reference=programs.named(_returns),
+    reference=_returns,
     mistakes=_wrongs(
         _returns,
         unheld=("Nothing is held within the limit: it is the plain derivative.", {"hold": lambda error, limit: error}),

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnlib import cg, curvature, losses
-from rnnlib.coursework.problem_sets.calls import CALLS, Scored, Seen, System
-from rnnlib.coursework.problem_sets.programs import Precompiled, jit
+from rnnlib.coursework import asking
+from rnnlib.coursework.problem_sets.calls import Scored, Seen, System
+from rnnlib.coursework.problem_sets.programs import jit
 from rnnlib.coursework.problem_sets.rules import STOPS, TRUST
 from rnnlib.coursework.problem_sets.shared import net
 from rnnlib.coursework.problem_sets.snap import SNAP
@@ -19,7 +20,7 @@ from rnnlib.coursework.questions import Mistake, Question
 
 
 def _wrong(function, says, worth=0.0, **options):
-    return Mistake(Precompiled(function, **options), says, worth)
+    return Mistake(partial(function, **options), says, worth)
 
 
 def _problem(rng, T=3, B=2, scored=True):
@@ -58,7 +59,7 @@ def _unit(objective, theta, v):
 
 def _nearly(inputs, answer):
     smooth = inputs | {"objective": inputs["objective"]._replace(ripple=0.0)}
-    right = CALLS[DIRECTIONAL_CURVATURE.id](Precompiled(_directional_curvature), smooth)["Hv"]
+    right = asking.own(DIRECTIONAL_CURVATURE.id, _directional_curvature, smooth).value["Hv"]
     apart = np.abs((answer["Hv"] if isinstance(answer, dict) else answer[0]) - right).max() / np.abs(right).max()
     if 1e-6 < apart < 0.05:
         return "Nearly: a quotient of differences is not exact. Take jax.jvp of the gradient."
@@ -69,7 +70,7 @@ DIRECTIONAL_CURVATURE = Question(
     title="Curvature along a direction",
     points=2,
     cases=_cases(),
-    reference=Precompiled(_directional_curvature),
+    reference=_directional_curvature,
     mistakes={
         "row sums": _wrong(
             _directional_curvature, "It is v times the sums of H's rows. Push v through the jvp.", product=_row_sums
@@ -138,7 +139,7 @@ GAUSS_NEWTON = Question(
     title="A Gauss-Newton product",
     points=4,
     cases=_cases(scored=False),
-    reference=Precompiled(_gauss_newton),
+    reference=_gauss_newton,
     mistakes={
         "full Hessian": _wrong(_full_hessian, _WHOLE),
         "full Hessian, no targets": _wrong(_full_hessian, _WHOLE, heard=0.0),

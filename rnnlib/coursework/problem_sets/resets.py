@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 
-from rnnlib.coursework.problem_sets import programs
 from rnnlib.coursework.questions import Mistake, Question
 
 
@@ -53,7 +52,7 @@ def _in_rounds(
 
 
 def _wrong(says, **options):
-    return Mistake(programs.named(partial(_in_rounds, **options)), says)
+    return Mistake(partial(_in_rounds, **options), says)
 
 
 RESETS = Question(
@@ -65,7 +64,7 @@ RESETS = Question(
         "as many steps as a power of two": partial(_draw, T=64, H=4, often=0.05),
         "many resets": partial(_draw, T=41, H=2, often=0.4),
     },
-    reference=programs.named(_one_by_one),
+    reference=_one_by_one,
     mistakes={
         "swapped": _wrong(
             "The pair is the wrong way round. `combine` gets the earlier map first: the later A goes to the left, and onto b.",

@@ -30,8 +30,8 @@ def usual(draw: Callable) -> dict[str, Callable]:
 
 
 def and_large(draw: Callable) -> dict[str, Callable]:
-    """Give these, behind one that has to be derived: finite differences would need a minute."""
-    return {"a large net": partial(draw, T=50, B=1, large=True)} | usual(draw)
+    """Give these, behind one that has to be derived: differences would need a minute, even of all units of a step at once."""
+    return {"a large net": partial(draw, T=1000, B=1, large=True)} | usual(draw)
 
 
 def sizes(rng: np.random.Generator, count: int, *, apart_from: Collection[int] = ()) -> list[int]:

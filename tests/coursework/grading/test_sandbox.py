@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import struct
+import subprocess
 import sys
 import time
 from contextlib import nullcontext, suppress
@@ -80,22 +81,42 @@ def test_the_reference_earns_everything_here(boxed):
 
 
 @pytest.mark.parametrize(
-    ("worked", "passed", "stopped", "starved"),
-    [(0.4, 0.1, False, False), (0.6, 0.1, True, False), (0.49, 9.0, True, False), (0.1, 9.0, True, True)],
+    ("worked", "waited", "passed", "stopped", "starved"),
+    [
+        *[(0.4, 0.0, 0.1, False, False), (0.6, 0.0, 0.1, True, False), (0.49, 9.0, 9.0, True, False)],
+        *[(0.1, 8.9, 9.0, True, True), (0.1, 0.1, 9.0, True, False)],
+    ],
 )
-def test_a_limit_is_on_work_and_who_only_waited_was_starved(worked, passed, stopped, starved):
+def test_a_limit_is_on_work_and_who_waited_for_a_core_was_starved(worked, waited, passed, stopped, starved):
     worker = Worker()
-    worker._worked, worker.starved = 7.0 + worked, False
+    worker._worked, worker._waited, worker.starved = 7.0 + worked, 5.0 + waited, False
     with pytest.raises(WorkerLostError, match=r"stopped after 0\.5 s") if stopped else nullcontext():
-        worker._in_time(time.monotonic() - passed, 7.0, 0.5)
+        worker._in_time(time.monotonic() - passed, (7.0, 5.0), 0.5)
     assert worker.starved == starved
 
 
-def test_an_answer_that_waits_is_late_and_was_starved():
+def test_whoever_sleeps_is_late_and_was_not_starved():
     with Worker(SMALL._replace(cell=60, answer=0.5), sandboxed=False) as worker:
         worker.run("import time, rnnlib.coursework.problem_sets.ps2\ndef f(**inputs): time.sleep(9)")
         assert "did not return within 0.5 s" in worker.answer("ps2/backward", "f", {}).trouble
-        assert worker.starved
+        assert not worker.starved
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="this system does not say who waited")
+def test_who_shares_a_core_with_others_waits():
+    core = min(os.sched_getaffinity(0))
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        for one in loops:
+            os.sched_setaffinity(one.pid, {core})
+        time.sleep(1.5)
+        family = watch.family(loops[0].pid)
+        assert watch.waited(family) > 0.3
+        assert watch.waited(family) > watch.worked(family) / 2
+    finally:
+        for one in loops:
+            one.kill()
+            one.wait()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process is kept to a core here")

@@ -6,7 +6,7 @@ import pytest
 
 from rnnlib import bptt
 from rnnlib.coursework import problem_sets
-from rnnlib.coursework.grading import grader
+from rnnlib.coursework.grading import box, grader
 from rnnlib.coursework.grading.sandbox import Worker
 from rnnlib.coursework.questions import check, load
 from rnnlib.coursework.withheld import uses
@@ -98,6 +98,17 @@ def look():
 """
 
 
+ELSEWHERE = """
+def elsewhere():
+    import glob, os, sys
+    tops = ["/usr", "/usr/local", "/opt/*", sys.prefix, sys.base_prefix]
+    places = [p for top in tops for kind in ("site", "dist") for p in glob.glob(f"{top}/lib*/python3*/{kind}-packages")]
+    names = ["scipy", "sklearn", "optax", "torch", "autograd"]
+    whole = [p for place in places for p in glob.glob(f"{place}/*") if os.path.basename(p) in names and len(os.listdir(p)) > 2]
+    return np.array([len(whole), len(places)])
+"""
+
+
 @pytest.fixture(scope="module", params=["ps2", "ps4", "ps5", "ps6"])
 def bare(request):
     with Worker(bare=request.param) as worker:
@@ -120,6 +131,27 @@ def test_a_shortcut_earns_nothing(bare):
 def test_nor_can_it_be_read(bare):
     bare.define(LOOK)
     assert bare.answer("ps2/deltas", "look", {}).value == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.sandbox
+def test_nor_is_it_there_in_another_python_s_packages(bare):
+    bare.define(ELSEWHERE)
+    whole, places = bare.answer("ps2/deltas", "elsewhere", {}).value
+    assert whole == 0
+    assert places >= 1, "our own"
+
+
+def test_packages_of_another_python_are_covered_and_our_own_are_not(tmp_path):
+    base, ours = tmp_path / "base", tmp_path / "ours"
+    for place in (
+        base / "lib/python3.11/site-packages",
+        base / "lib/python3/dist-packages",
+        ours / "lib/python3.11/site-packages",
+    ):
+        (place / "scipy").mkdir(parents=True)
+    found = box._others({str(base), str(ours)})
+    assert {path.relative_to(tmp_path).parts[0] for path in found} == {"base", "ours"}
+    assert len(found) == 3
 
 
 def test_check_names_what_will_not_be_there(capsys):
