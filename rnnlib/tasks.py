@@ -1,7 +1,7 @@
 """Invented sequences, each made to need a long memory, and the criterion by which a paper calls it solved.
 
-A task makes `Sequences`, ready for `losses`, from T, B and `rng`: one answer at the end (`adding`, `multiplication`, `temporal_order`,
-`first_bit`), a word again after a pause (`memorisation`, `copy`), or, with nothing random in it, `influence_balancing`.
+A task makes `Sequences`, ready for `losses`, from T, B and `rng`: one answer at the end (`adding`, `multiplication`, `xor`,
+`temporal_order`, `permutation`, `first_bit`), a word again after a pause (`memorisation`, `copy`), or, with nothing random in it, `influence_balancing`.
 """
 
 from typing import Any, NamedTuple
@@ -60,6 +60,23 @@ def multiplication(T: int, B: int, *, rng: np.random.Generator) -> Sequences:
     return _marked_numbers("multiplication", np.prod, T, B, rng)
 
 
+def xor(T: int, B: int, *, rng: np.random.Generator) -> Sequences:
+    """Say whether two marked bits differ: `adding` with random bits for numbers; its arguments and errors.
+
+    Returns:
+        `Sequences`: a bit and a mark, so D = 2; symbols to predict, 0 where the bits are alike and 1 where not, K = 2; only the last
+        step counts.
+
+    Example:
+        >>> xor(50, 4, rng=np.random.default_rng(1)).targets[-1]
+        array([1, 1, 0, 0])
+
+    Source: Martens and Sutskever (2011), the XOR problem, whose layout is adding's; marks where Pascanu, Mikolov, Bengio (2013) put them.
+    """
+    inputs, bits = _marked("xor", T, B, rng, lambda shape: rng.integers(2, size=shape))
+    return _asked_at_the_end(inputs.astype(float), bits.sum(0) % 2)
+
+
 def temporal_order(T: int, B: int, *, symbols: int = 2, rng: np.random.Generator) -> Sequences:
     """Tell in which order X and Y came: XX, XY, YX, YY are the answers 0, 1, 2, 3 after T steps; with three symbols XXX ... YYY, 0 ... 7.
 
@@ -83,6 +100,26 @@ def temporal_order(T: int, B: int, *, symbols: int = 2, rng: np.random.Generator
     inputs = rng.integers(2, 6, size=(T, B))  # a, b, c, d
     np.put_along_axis(inputs, places, shown, axis=0)
     return _asked_at_the_end(one_hot(inputs, 6), 2 ** np.arange(symbols)[::-1] @ shown)
+
+
+def permutation(T: int, B: int, *, rng: np.random.Generator) -> Sequences:
+    """Remember which of two symbols came first, through T − 1 others drawn from the 98 that never matter. Arguments, errors: `adding`.
+
+    Returns:
+        `Sequences`: 100 symbols one-hot, so D = 100; symbols to predict, K = 100, of which 0 and 1 are asked for; only the last step,
+        T ≥ 2, counts.
+
+    Example:
+        >>> batch = permutation(50, 20, rng=np.random.default_rng(0))
+        >>> bool((batch.xs[0].argmax(-1) == batch.targets[-1]).all())
+        True
+
+    Source: Martens and Sutskever (2011), the random permutation problem; judged at the last step alone, as by Pascanu et al. (2013).
+    """
+    _check("permutation", T, B, rng, least=2)
+    symbols = rng.integers(2, 100, size=(T, B))
+    symbols[0] = rng.integers(2, size=B)
+    return _asked_at_the_end(one_hot(symbols, 100), symbols[0])
 
 
 def first_bit(T: int, B: int, *, rng: np.random.Generator) -> Sequences:
@@ -213,11 +250,16 @@ def influence_loss(theta: float) -> float:
 
 
 def _marked_numbers(where, combine, T, B, rng):
+    inputs, marked = _marked(where, T, B, rng, lambda shape: rng.random(shape))
+    return _asked_at_the_end(inputs, combine(marked, axis=0)[:, None])
+
+
+def _marked(where, T, B, rng, draw):
+    """What is drawn, two of each sequence marked, (T, B, 2), and the marked ones, (2, B)."""
     places = _places(where, ((0, 1), (1, 5)), T, B, rng)
-    numbers, marks = rng.random((T, B)), np.zeros((T, B))
+    drawn, marks = draw((T, B)), np.zeros((T, B))
     np.put_along_axis(marks, places, 1.0, axis=0)
-    answers = combine(np.take_along_axis(numbers, places, axis=0), axis=0)
-    return _asked_at_the_end(np.stack([numbers, marks], axis=-1), answers[:, None])
+    return np.stack([drawn, marks], axis=-1), np.take_along_axis(drawn, places, axis=0)
 
 
 def _places(where, tenths, T, B, rng):

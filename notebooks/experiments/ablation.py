@@ -28,11 +28,10 @@ CHANGES = {
 def run(setting):
     """One run: what it reached within its budget."""
     name, T, change, seed = setting.values()
-    changes = dict(CHANGES[change])
+    task, changes = TASKS[name], dict(CHANGES[change])
     if "batches" in changes:
-        changes["batches"] = [round(size * changes["batches"]) for size in TASKS[name].batches[T]]
-    way = second_order(name, T, "HF, structural", seed, **changes)
-    return setting | reached(way, tester(name, T, seed), BUDGET)
+        changes["batches"] = [round(size * changes["batches"]) for size in task.batches[T]]
+    return setting | reached(second_order(task, T, seed, **changes), tester(task, T, seed), BUDGET)
 
 
 def main():
