@@ -1,7 +1,8 @@
 """Invented sequences, each made to need a long memory, and the criterion by which a paper calls it solved.
 
 A task makes `Sequences`, ready for `losses`, from T, B and `rng`: one answer at the end (`adding`, `multiplication`, `xor`,
-`temporal_order`, `permutation`, `first_bit`), a word again after a pause (`memorisation`, `copy`), or, with nothing random in it, `influence_balancing`.
+`temporal_order`, `permutation`, `first_bit`), a word again after a pause (`memorisation`, `copy`), or, with nothing random in it,
+`influence_balancing`.
 """
 
 from typing import Any, NamedTuple

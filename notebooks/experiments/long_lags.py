@@ -41,16 +41,11 @@ def run(setting):
     test, way = tester(LONG[name], T, seed), []
     for params, updates, gradients, seconds in second_order(LONG[name], T, seed, iterations=300):
         way.append([round(gradients), round(test(params), 4)])
-        if way[-1][1] < 0.01 or gradients > BUDGET:
+        solved = way[-1][1] < 0.01
+        spent = {"updates": updates, "gradients": way[-1][0], "seconds": round(seconds)}
+        if solved or gradients > BUDGET:
             break
-    missed = way[-1][1]
-    return setting | {
-        "solved": missed < 0.01,
-        "updates": updates,
-        "gradients": way[-1][0],
-        "seconds": round(seconds),
-        "missed": way,
-    }
+    return setting | {"solved": solved} | spent | {"missed": way}
 
 
 def main():
