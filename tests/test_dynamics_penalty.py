@@ -111,5 +111,5 @@ def test_bad_input_is_explained():
         vanishing_penalty(p.params.W_hh, hs, errors[1:])
     with pytest.raises(ValueError, match="vanishing_penalty: W_hh must be"):
         vanishing_penalty(p.params.W_xh, hs, errors)
-    with pytest.raises(TypeError, match="vanishing_penalty: errors must be floating"):
+    with pytest.raises(TypeError, match="vanishing_penalty: errors must hold floating-point numbers"):
         vanishing_penalty(p.params.W_hh, hs, np.ones(hs.shape, int))
