@@ -159,17 +159,17 @@ def run(setting):
         way = first_order(task, T, method, seed)
     else:
         way = second_order(task, T, seed, structural=task.structural * SECOND_ORDER[method])
-    return setting | reached(way, tester(task, T, seed), BUDGET[T])
+    return setting | reached(way, tester(task, T, seed), seconds=BUDGET[T])
 
 
-def reached(way, test, budget):
+def reached(way, test, *, seconds=float("inf"), gradients=float("inf")):
     """Train until the task is solved or the budget is spent."""
     best = 1.0
-    for params, updates, gradients, seconds in way:
+    for params, updates, evaluated, took in way:
         missed = test(params)
         best = min(best, missed)
-        spent = {"updates": updates, "gradients": round(gradients), "seconds": round(seconds, 1)}
-        if missed < 0.01 or seconds > budget:
+        spent = {"updates": updates, "gradients": round(evaluated), "seconds": round(took, 1)}
+        if missed < 0.01 or took > seconds or evaluated > gradients:
             break
     jax.clear_caches()
     return {"solved": missed < 0.01, "missed": round(missed, 4), "best": round(best, 4)} | spent
