@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from tqdm.auto import tqdm
 
 from rnnlib import cg
-from rnnlib.quadratic import Model, backtrack, line_search, loss_after, sequences
+from rnnlib.quadratic import Model, backtrack, line_search, loss_after, sequences, squared_distance
 from rnnlib.train import Trained, interrupts_wait
 
 
@@ -39,6 +39,11 @@ class HessianFree(NamedTuple):
     progress: float = 5e-4  # conjugate gradients stop when a step gains less than this share
     warm_start: float = 0.95  # they begin at this multiple of the last update's solution; 0 begins at zero
     exponent: float = 0.75  # of the preconditioner (diag of squared gradients + λ)^exponent; 0 leaves it out
+    distance: Callable = (
+        squared_distance  # D, of states from where they are: this, or `matching_distance` for tanh units
+    )
+    structural_diagonal: bool = False  # whether the preconditioner knows the structural term, by random signs
+    everywhere: bool = False  # whether all iterates kept are tried, not only while they get lower
     line_shrink: float = 0.8  # the line search tries steps 1, 0.8, 0.64 ...
     line_tries: int = 30  # ... so many, before the update is refused
 
@@ -137,7 +142,7 @@ def updates(run: Callable, loss: Callable, settings: HessianFree = PUBLISHED) ->
             progress=settings.progress,
         )
         loss_at = partial(loss_after, objective, params, batch)
-        step, taken, after, tries = backtrack(loss_at, solution)
+        step, taken, after, tries = backtrack(loss_at, solution, settings.everywhere)
         ratio = (after - before) / model.predicted(grads, step)
         scale, after, more_tries = line_search(loss_at, settings, step, before, after, optax.tree.vdot(grads, step))
         step = jax.tree.map(lambda d: jnp.where(scale > 0, scale * d, 0).astype(d.dtype), step)

@@ -119,6 +119,45 @@ def test_the_preconditioner_is_the_mean_of_squared_gradients_of_single_sequences
     jax.tree.map(lambda s, m: np.testing.assert_allclose(s, (m + 0.3) ** -0.5, rtol=1e-10), scale, mean)
 
 
+@pytest.mark.parametrize("distance", [quadratic.squared_distance, quadratic.matching_distance])
+def test_the_preconditioner_may_know_the_structural_term(distance):
+    """One sequence, many times over: the mean over random signs is the diagonal of S."""
+    params, one = net(), jax.tree.map(jnp.asarray, tasks.adding(10, 1, rng=np.random.default_rng(0)))
+    batch = jax.tree.map(lambda a: jnp.repeat(a, 4000, axis=1), one)
+    settings = HessianFree(structural=5.0, structural_diagonal=True, exponent=1.0, distance=distance)
+    model = quadratic.Model(run, lambda ys, batch: 0.0 * ys.sum(), settings, params, batch)
+    found = ravel_pytree(model.preconditioner(0.3)(jax.tree.map(jnp.ones_like, params)))[0]
+    flat, unravel = ravel_pytree(params)
+    states = lambda p: run(unravel(p), one)[1]  # noqa: E731
+    J, here = jax.jacobian(states)(flat), states(flat)
+    bends = 1.0 if distance is quadratic.squared_distance else 1 / (1 - here[..., None] ** 2)
+    diagonal = (bends * J**2).sum((0, 1, 2)) / 10
+    np.testing.assert_allclose(1 / found, 0.3 + 0.3 * 5 * diagonal, rtol=0.15)
+    assert (1.5 * diagonal > 0.1).any()
+    assert not np.allclose(1 / found, 0.3)
+
+
+def test_the_matching_distance_bends_as_tanhs_own_loss_does():
+    """By pre-activations a, Jᵀ diag(1 − h²) J and not its square; and it stays finite where a unit is saturated."""
+    params, batch = net(), jax.tree.map(jnp.asarray, sample(0)[0])
+    v = jax.tree.map(jnp.ones_like, params)
+    hs = run(params, batch)[1]
+    T, B, _ = hs.shape
+
+    def preactivations(p):
+        hs = run(p, batch)[1]
+        before = jnp.concatenate([jnp.broadcast_to(p.h0, (1, *hs.shape[1:])), hs[:-1]])
+        return batch.xs @ p.W_xh + before @ p.W_hh + p.b_h[None, None]
+
+    moved, pull = jax.jvp(preactivations, (params,), (v,))[1], jax.vjp(preactivations, params)[1]
+    expected = pull((1 - hs**2) * moved / (T * B))[0]
+    product = curvature.gauss_newton(
+        lambda p: run(p, batch)[1], lambda states: quadratic.matching_distance(states, hs), params
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), product(v), expected)
+    assert jnp.isfinite(quadratic.matching_distance(jnp.zeros((1, 1, 2)), jnp.ones((1, 1, 2))))
+
+
 def test_neither_preconditioner_nor_start_moves_the_solution():
     settings = HessianFree(0.1, 0.5, iterations=400, progress=0.0)
     reference, other = (problem(s) for s in (settings, settings._replace(exponent=0.0, warm_start=0.0)))
@@ -148,6 +187,9 @@ def test_backtracking_stops_at_the_first_that_is_lower(losses_at, taken):
     step, at, here, tries = quadratic.backtrack(lambda step: table[step[0].astype(int)], solution)
     assert int(step[0]) == taken
     assert int(at) == [1, 2, 4, 8][taken]
+    best, _, lowest, tried = quadratic.backtrack(lambda step: table[step[0].astype(int)], solution, everywhere=True)
+    assert int(best[0]) == int(np.argmin(losses_at))
+    assert (float(lowest), int(tried)) == (min(losses_at), 4)
     assert float(here) == losses_at[taken]
     assert int(tries) == min(5 - taken, 4)
 

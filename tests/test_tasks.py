@@ -22,8 +22,10 @@ def memorisation_20(T, B, *, rng):
 ALL = {
     "adding": (tasks.adding, 10, 0, 2, 1),
     "multiplication": (tasks.multiplication, 10, 0, 2, 1),
+    "xor": (tasks.xor, 10, 0, 2, 2),
     "temporal_order": (tasks.temporal_order, 10, 0, 6, 4),
     "temporal_order_3": (temporal_order_3, 10, 0, 6, 8),
+    "permutation": (tasks.permutation, 2, 0, 100, 100),
     "first_bit": (tasks.first_bit, 2, 0, 1, 2),
     "memorisation": (tasks.memorisation, 1, 10, 4, 3),
     "memorisation_20": (memorisation_20, 1, 20, 7, 6),
@@ -48,6 +50,10 @@ def answer(name, xs):
     if name in ("adding", "multiplication"):
         first, second = (float(u) for u, mark in xs if mark == 1)
         return [*silence, first + second if name == "adding" else first * second]
+    if name == "xor":
+        return [*silence, len({float(bit) for bit, mark in xs if mark == 1}) - 1]
+    if name == "permutation":
+        return [*silence, next(symbol for symbol in range(100) if xs[0, symbol])]
     if name.startswith("temporal"):
         order = "".join("XYabcd"[list(x).index(1)] for x in xs)
         seen = "".join(letter for letter in order if letter in "XY")
@@ -128,6 +134,7 @@ def evenly(places, first, stop):
     [
         ("adding", [(0, 10), (10, 50)]),
         ("multiplication", [(0, 10), (10, 50)]),
+        ("xor", [(0, 10), (10, 50)]),
         ("temporal_order", [(10, 20), (50, 60)]),
         ("temporal_order_3", [(10, 20), (30, 40), (60, 70)]),
     ],
@@ -140,9 +147,19 @@ def test_what_matters_comes_where_the_paper_puts_it(name, bounds):
         evenly(places, first, stop)
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("temporal_order", 4), ("temporal_order_3", 8), ("first_bit", 2)])
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("temporal_order", 4), ("temporal_order_3", 8), ("first_bit", 2), ("xor", 2)]
+)
 def test_answers_are_equally_frequent(name, kinds):
     evenly(draw(name, B=4000).targets[-1], 0, kinds)
+
+
+def test_what_comes_between_never_asks():
+    """The first symbol is one of two, evenly; the others are the 98 that no target is, evenly."""
+    batch = draw("permutation", T=50, B=4000)
+    symbols = batch.xs.argmax(-1)
+    evenly(symbols[0], 0, 2)
+    evenly(symbols[1:].ravel(), 2, 100)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,4 @@
-"""What a recurrence does to small changes: Jacobians of the state along a run, their products and growth, and the gradient by lag.
-
-Rows are errors, columns are changes of the state. With J_t = dh_t/dh_{t-1}, of shape (H, H) with the later state first, a change runs
-forward as dh_t = J_t dh_{t-1} and an error runs back as dL/dh_{t-1} = (dL/dh_t) J_t. For an Elman net J_t = diag(1 − h_t²) W_hhᵀ.
-"""
+"""Jacobians of the state along a run, their products, and how far an error comes back: the gradient by lag."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,10 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
-from rnnlib.validation import require_finite, require_floating, require_shape
+from rnnlib.validation import require_floating, require_shape
 
 
 def jacobians(
@@ -37,7 +32,7 @@ def jacobians(
     Example:
         >>> def halve(params, x, h):
         ...     return h, 0.5 * h + x
-        >>> jacobians(halve, None, np.zeros((3, 1, 2)), np.zeros(2))[2, 0].tolist()
+        >>> jacobians(halve, None, jnp.zeros((3, 1, 2)), jnp.zeros(2))[2, 0].tolist()
         [[0.5, 0.0], [0.0, 0.5]]
 
     Source: Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks, equation 5.
@@ -88,61 +83,15 @@ def products(jacobians: Float[Any, "T B H H"]) -> Float[jax.Array, "T+1 B H H"]:
         TypeError: something else than floating-point numbers.
 
     Example:
-        >>> products(np.full((3, 1, 1, 1), 0.5)).ravel().tolist()
+        >>> products(jnp.full((3, 1, 1, 1), 0.5)).ravel().tolist()
         [0.125, 0.25, 0.5, 1.0]
 
     Source: Pascanu, Mikolov, Bengio (2013), equation 5.
     """
-    Js = _require_jacobians("products", jacobians)
+    Js = require_jacobians("products", jacobians)
     last = jnp.broadcast_to(jnp.eye(Js.shape[-1], dtype=Js.dtype), Js.shape[1:])
     earlier = jax.lax.scan(lambda P, J: (P @ J, P @ J), last, Js, reverse=True)[1]
     return jnp.concatenate([earlier, last[None]])
-
-
-def singular_values(matrices: Float[Any, "*batch H H"]) -> Float[jax.Array, "*batch H"]:
-    """Return by how much a matrix stretches: the half axes of the ellipse that it makes of a unit ball, longest first.
-
-    Args:
-        matrices: (..., H, H), such as Jacobians or their products.
-
-    Returns:
-        (..., H), not negative, in falling order. The first is the spectral norm.
-
-    Raises:
-        ValueError: matrices that are not square, or hold NaN or infinity.
-        TypeError: something else than floating-point numbers.
-
-    Example:
-        >>> singular_values(np.array([[0.0, 3.0], [0.0, 0.0]])).tolist()
-        [3.0, 0.0]
-
-    Source: Trefethen, Bau (1997), Numerical Linear Algebra, lecture 4.
-    """
-    _require_square("singular_values", "matrices", matrices, "(..., H, H)")
-    return jnp.linalg.svd(jnp.asarray(matrices), compute_uv=False)
-
-
-def spectral_radius(matrix: Float[Any, "H H"]) -> float:
-    """Return the largest absolute value of an eigenvalue: ρ(W) = max |λ|, the limit of ‖Wᵏ‖^(1/k).
-
-    Args:
-        matrix: (H, H), such as W_hh.
-
-    Returns:
-        The radius; never more than the spectral norm.
-
-    Raises:
-        ValueError: a matrix that is not square, or holds NaN or infinity.
-        TypeError: something else than floating-point numbers.
-
-    Example:
-        >>> spectral_radius(np.array([[0.0, 3.0], [0.0, 0.0]]))  # its square is zero
-        0.0
-
-    Source: Trefethen, Bau (1997), Numerical Linear Algebra, lecture 24.
-    """
-    _require_square("spectral_radius", "matrix", matrix, "(H, H)")
-    return float(np.abs(np.linalg.eigvals(np.asarray(matrix))).max())
 
 
 def gradient_by_lag(jacobians: Float[Any, "T B H H"], d_hs: Float[Any, "T B H"]) -> Float[jax.Array, " T+1"]:
@@ -163,12 +112,12 @@ def gradient_by_lag(jacobians: Float[Any, "T B H H"], d_hs: Float[Any, "T B H"])
         TypeError: something else than floating-point numbers.
 
     Example:
-        >>> gradient_by_lag(np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))).tolist()
+        >>> gradient_by_lag(jnp.full((3, 1, 1, 1), 0.5), jnp.ones((3, 1, 1))).tolist()
         [1.0, 0.5, 0.25, 0.125]
 
     Source: Pascanu, Mikolov, Bengio (2013), equations 3 to 5.
     """
-    Js = _require_jacobians("gradient_by_lag", jacobians)
+    Js = require_jacobians("gradient_by_lag", jacobians)
     require_floating("gradient_by_lag", d_hs=d_hs)
     hint = "Errors of outputs become errors of states with d_ys @ params.W_hy.T."
     require_shape("gradient_by_lag", "d_hs", d_hs, Js.shape[:3], match=f"to match jacobians {Js.shape}", hint=hint)
@@ -193,55 +142,10 @@ def _gradient_by_lag(Js, d_hs):
     return jnp.concatenate([mean_length(d_hs, T)[None], jax.lax.scan(one_more, d_hs, jnp.arange(1, T + 1))[1]])
 
 
-def lyapunov_exponents(jacobians: Float[Any, "T B H H"]) -> Float[jax.Array, "B H"]:
-    """Say at which rates small changes grow along a run: λ_i = (1/T) Σ_t log |R_ii,t|, with Q_t R_t = J_t Q_{t-1}.
-
-    A change along the fastest direction grows like exp(λ_1 t): above 0 the net is chaotic, below it forgets. The triangular factor is
-    taken out at every step, which keeps all H directions apart, and the numbers finite, however long the run.
-
-    Args:
-        jacobians: (T, B, H, H), as `jacobians` returns them.
-
-    Returns:
-        (B, H), in nats a step, largest first but for the noise of a short run; −∞ where a direction is lost.
-
-    Raises:
-        ValueError: an array of another shape.
-        TypeError: something else than floating-point numbers.
-
-    Example:
-        >>> stretched = np.tile(np.diag([2.0, 0.5]), (9, 1, 1, 1))  # by two along one axis, and halved along the other
-        >>> bool(np.allclose(lyapunov_exponents(stretched), [[np.log(2), -np.log(2)]]))
-        True
-
-    Source: Engelken, Wolf, Abbott (2023), Lyapunov spectra of chaotic recurrent neural networks, Physical Review Research 5,
-    arXiv 2006.02427.
-    """
-    Js = _require_jacobians("lyapunov_exponents", jacobians)
-    return _lyapunov_exponents(Js)
-
-
-@jax.jit
-def _lyapunov_exponents(Js):
-    def grow(Q, J):
-        Q, R = jnp.linalg.qr(J @ Q)
-        return Q, jnp.log(jnp.abs(jnp.diagonal(R, axis1=-2, axis2=-1)))
-
-    begin = jnp.broadcast_to(jnp.eye(Js.shape[-1], dtype=Js.dtype), Js.shape[1:])
-    return jax.lax.scan(grow, begin, Js)[1].mean(0)
-
-
-def _require_jacobians(where, jacobians):
+def require_jacobians(where: str, jacobians: Any) -> jax.Array:
+    """Return Jacobians, (T, B, H, H), as JAX's, or raise in the name of `where`."""
     require_floating(where, jacobians=jacobians)
     hint = "Try jacobians(step, params, xs, h0)."
     H = jacobians.shape[-1] if jacobians.ndim else "H"
     require_shape(where, "jacobians", jacobians, ("T", "B", "H", H), match="(time, batch, later, earlier)", hint=hint)
     return jnp.asarray(jacobians)
-
-
-def _require_square(where, name, matrix, expected):
-    require_floating(where, **{name: matrix})
-    shape = tuple(matrix.shape)
-    if len(shape) < 2 or shape[-1] != shape[-2] or 0 in shape or (len(shape) > 2 and "..." not in expected):
-        raise ValueError(f"{where}: {name} must be {expected}, got {shape}. Is it W_hh?")
-    require_finite(where, **{name: matrix})
