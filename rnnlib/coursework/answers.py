@@ -12,6 +12,7 @@ import numpy as np
 
 UNANSWERED = "Not answered yet: the function raises NotImplementedError."
 LATE = "It did not return within"
+STOPPED = "It was stopped after"
 FORM = "Its program is not what was asked for. "
 
 
@@ -111,6 +112,22 @@ def leaves(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
     else:
         return {prefix: tree}
     return {name: leaf for start, field in named.items() for name, leaf in leaves(field, start).items()}
+
+
+def finite(tree: Any) -> Any:
+    """Put numbers that can be compared in place of NaN and infinity.
+
+    Args:
+        tree: what `plain` gives.
+
+    Returns:
+        The same; its names stay in order.
+    """
+    if isinstance(tree, dict):
+        return {name: finite(field) for name, field in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map(finite, tree))
+    return np.asarray(np.nan_to_num(tree, nan=7e29, posinf=1e30, neginf=-1e30))
 
 
 def describe(inputs: dict[str, Any]) -> str:

@@ -40,7 +40,8 @@ def ask(id: str, function: Callable, inputs: dict[str, Any], *, seconds: float =
         array([2., 2.])
     """
     if id in PROGRAMS:
-        from rnnlib.coursework.problem_sets.programs import made, measured
+        from rnnlib.coursework.problem_sets.forms import measured
+        from rnnlib.coursework.problem_sets.programs import made
 
         return _attempted(lambda given: measured(id, made(id, function, given), given), inputs, True, seconds)
     return _attempted(partial(_call(id), function), inputs, in_jax(id), seconds)
@@ -80,7 +81,7 @@ def measure(id: str, parts: Any, inputs: dict[str, Any], *, seconds: float) -> A
     """
     from jax.export import deserialize
 
-    from rnnlib.coursework.problem_sets.programs import measured
+    from rnnlib.coursework.problem_sets.forms import measured
 
     def run(given):
         return measured(id, [deserialize(bytearray(np.asarray(part, np.uint8))) for part in parts], given)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from rnnlib.coursework import asking, withheld
-from rnnlib.coursework.answers import FORM, LATE, UNANSWERED, Answer, describe, plain
+from rnnlib.coursework.answers import FORM, LATE, STOPPED, UNANSWERED, Answer, describe, finite, plain
 from rnnlib.coursework.verdicts import Case, Verdict, compare
 
 DEAR = 30_000  # numbers in a case's inputs: its mistakes are not sought, but taken from smaller cases
@@ -40,6 +40,7 @@ class Question(NamedTuple):
     mistakes: Mapping[str, Mistake] = {}
     first: tuple[str, ...] = ()  # parts without which the others count nothing
     easy: tuple[str, ...] = ()  # cases that something thoughtless gets right: they count beside another case alone
+    slow: Mapping[str, str] = {}  # case → what to say of an answer that was late in it
     tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
     hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
 
@@ -82,9 +83,10 @@ class Question(NamedTuple):
             raise RuntimeError(f"{self.id}: the reference failed on case {case!r}. {wanted.trouble}")
         if answer.trouble:
             called = describe(inputs) if asking.is_by_name(self.id) else ""
-            return Case(case, compare((), wanted.value, 0.0), answer.trouble, (), called)
+            slow = f" {self.slow.get(case, '')}".rstrip() if answer.trouble.startswith((LATE, STOPPED)) else ""
+            return Case(case, compare((), wanted.value, 0.0), answer.trouble + slow, (), called)
         parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value, answer.value))
-        changed = [p.name for p in compare(_finite(answer.inputs), _finite(wanted.inputs), 1e-6) if not p.right]
+        changed = [p.name for p in compare(finite(answer.inputs), finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
         return Case(case, parts, says, (), "", self.first, case in self.easy)
 
@@ -156,7 +158,7 @@ class Question(NamedTuple):
         if made.trouble:
             return False
         tolerance = self._tolerance(inputs, answer.value, made.value)
-        return all(part.right for part in compare(_finite(answer.value), _finite(made.value), tolerance))
+        return all(part.right for part in compare(finite(answer.value), finite(made.value), tolerance))
 
     def _tolerance(self, inputs, wanted, given):
         return self.tolerance[_is_single(wanted, plain(inputs), given if asking.in_jax(self.id) else ())]
@@ -239,15 +241,6 @@ def _cast(leaf, dtype):
 
 def _is_single(*trees):
     return any(leaf.dtype == np.float32 for tree in trees for leaf in jax.tree.leaves(tree))
-
-
-def _finite(tree):
-    """A plain tree with numbers that can be compared in place of NaN and infinity; its names stay in order."""
-    if isinstance(tree, dict):
-        return {name: _finite(field) for name, field in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(map(_finite, tree))
-    return np.asarray(np.nan_to_num(tree, nan=7e29, posinf=1e30, neginf=-1e30))
 
 
 def _quietly(function, *args):

@@ -16,6 +16,7 @@ NEEDED = {  # by what calls the answers, whoever they are
         "coursework/asking.py",
         "coursework/problem_sets/__init__.py",
         "coursework/problem_sets/programs.py",
+        "coursework/problem_sets/forms.py",
         "coursework/problem_sets/calls.py",
     ),
     *("coursework/grading/__init__.py", "coursework/grading/wire.py", "coursework/grading/worker.py"),

@@ -79,7 +79,7 @@ def mistake_table(name):
     for question in import_module(f"rnnlib.coursework.problem_sets.{name}").QUESTIONS:
         yield f"### {question.id} · {question.title} ({question.points} points)"
         for mistake, (answer, *_) in question.mistakes.items():
-            verdict = question.grade(partial(question.ask, answer))
+            verdict = question.grade(partial(question.own, answer))
             texts = (text.replace("|", r"\|") for text in (mistake, f"{verdict.earned:.2g}", verdict.hints[0]))
             yield f"| {' | '.join(texts)} |"
 

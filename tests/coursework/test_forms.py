@@ -175,20 +175,10 @@ def by_while(params, xs):
     return jax.lax.while_loop(lambda now: now[0] < len(xs), body, begin)[1:]
 
 
-HONEST = {
-    "as it is": change_net,
-    "jitted": jax.jit(change_net),
-    "a list": lambda params, xs: [*change_net(params, xs)],
-    "a NamedTuple": lambda params, xs: Both(*change_net(params, xs)),
-    "by names": lambda params, xs: Both(*change_net(params, xs))._asdict(),
-    "a while loop": by_while,
-    "unrolled twice": lambda params, xs: unrolled(params, xs),
-    "each sequence": lambda params, xs: jax.vmap(
-        lambda x: tuple(a[:, 0] if a.ndim > 2 else a[0] for a in change_net(params, x[:, None])), 1, (0, 1)
-    )(xs),
-    "readout after": lambda params, xs: readout_after(params, xs),
-    "with a rematerialised body": lambda params, xs: jax.checkpoint(change_net)(params, xs),
-}
+def solved(id):
+    """The answer of the instructor's notebook, as a function of its inputs."""
+    cell = id.partition("/")[2].split("_")[0].replace("scan", "resets").replace("loss", "cuts")
+    return given("ps4_scan/ps4_scan.ipynb", f"{cell}-answer")[id.partition("/")[2]]
 
 
 def unrolled(params, xs):
@@ -211,10 +201,83 @@ def readout_after(params, xs):
     return last, jnp.diff(hs, axis=0, prepend=h0[None]) @ params.W_hy + params.b_y
 
 
+def each_sequence(params, xs):
+    def one(x):
+        last, ys = change_net(params, x[:, None])
+        return last[0], ys[:, 0]
+
+    return jax.vmap(one, 1, (0, 1))(xs)
+
+
+def by_index(params, xs):
+    """fori_loop into an array, each step a function of its own, compiled, over the batch by vmap."""
+
+    @jax.jit
+    def step(h, x):
+        return jnp.tanh(x @ params.W_xh + h @ params.W_hh + params.b_h)
+
+    def body(t, carry):
+        h, ys = carry
+        new = jax.vmap(step)(h, xs[t])
+        return new, ys.at[t].set((new - h) @ params.W_hy + params.b_y)
+
+    h0 = jnp.tile(params.h0, (xs.shape[1], 1))
+    return jax.lax.fori_loop(0, len(xs), body, (h0, jnp.zeros((*xs.shape[:2], len(params.b_y)), xs.dtype)))
+
+
+def checkpointed_by_hand(params, xs, targets, chunk):
+    """Checkpoints of a learner's own, by custom_vjp."""
+    run = solved("ps4/checkpointed_loss")
+
+    @jax.custom_vjp
+    def loss(params):
+        return run(params, xs, targets, chunk)
+
+    def back(params, error):
+        return jax.vjp(lambda p: run(p, xs, targets, chunk), params)[1](error)
+
+    loss.defvjp(lambda params: (loss(params), params), back)
+    return loss(params)
+
+
+def resets_doubling(As, bs, resets):
+    """By hand: what is twice as far at each round."""
+    A, b, far = jnp.where(resets[:, None, None] == 1, 0, As), bs, 1
+    while far < len(bs):
+        before = jnp.pad(A, ((far, 0), (0, 0), (0, 0)))[:-far], jnp.pad(b, ((far, 0), (0, 0)))[:-far]
+        A, b, far = A @ before[0], jnp.einsum("tij,tj->ti", A, before[1]) + b, 2 * far
+    return b
+
+
+def resets_in_a_branch_of_rounds(As, bs, resets):
+    return jax.lax.cond(resets.sum() >= 0, lambda: resets_doubling(As, bs, resets), lambda: 0 * bs)
+
+
+HONEST = {
+    "as it is": ("ps4/change_net", change_net),
+    "jitted": ("ps4/change_net", jax.jit(change_net)),
+    "a list": ("ps4/change_net", lambda params, xs: [*change_net(params, xs)]),
+    "a NamedTuple": ("ps4/change_net", lambda params, xs: Both(*change_net(params, xs))),
+    "names in another order": ("ps4/change_net", lambda params, xs: {"ys": change_net(params, xs)[1], "last": change_net(params, xs)[0]}),
+    "a while loop": ("ps4/change_net", by_while),
+    "a loop by index": ("ps4/change_net", by_index),
+    "unrolled twice": ("ps4/change_net", unrolled),
+    "each sequence": ("ps4/change_net", each_sequence),
+    "readout after": ("ps4/change_net", readout_after),
+    "run again on the way back": ("ps4/change_net", lambda params, xs: jax.checkpoint(change_net)(params, xs)),
+    "jitted, turned round": ("ps4/returns_and_back", lambda **given: jax.jit(solved("ps4/returns_and_back"))(**given)),
+    "jitted, hoisted": ("ps4/hoisted", lambda **given: jax.jit(solved("ps4/hoisted"))(**given)),
+    "custom_vjp around checkpoints": ("ps4/checkpointed_loss", checkpointed_by_hand),
+    "rounds by hand": ("ps4/scan_with_resets", resets_doubling),
+    "rounds in a branch": ("ps4/scan_with_resets", resets_in_a_branch_of_rounds),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_answer_in_whatever_style_earns_all(name):
-    question = load("ps4/change_net")
-    verdict = question.grade(lambda inputs: question.ask(HONEST[name], inputs))
+    id, answer = HONEST[name]
+    question = load(id)
+    verdict = question.grade(lambda inputs: question.ask(answer, inputs))
     assert verdict.right, verdict
 
 
@@ -244,6 +307,18 @@ def test_the_loss_with_every_state_kept_earns_nothing():
     )
     assert verdict.earned == 0, verdict
     assert "kept 30550 (allowed 768)" in str(verdict)
+
+
+def test_a_checkpoint_around_all_of_it_runs_it_again_in_one_piece():
+    kept = given("ps4_scan/ps4_scan.ipynb", "memory")["all_kept"]
+    question = load("ps4/checkpointed_loss")
+    verdict = question.grade(
+        lambda inputs: question.ask(
+            lambda params, xs, targets, chunk: jax.checkpoint(kept)(params, xs, targets), inputs
+        )
+    )
+    assert verdict.earned == 0, verdict
+    assert "largest array" in str(verdict)
 
 
 def test_differences_of_the_gradient_are_not_exact():

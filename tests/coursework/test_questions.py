@@ -203,8 +203,22 @@ def test_nudging_each_entry_takes_longer_than_there_is_time():
     verdict = question.grade(lambda inputs: question.ask(nudged, inputs, seconds=0.2))
     assert verdict.earned == 0
     assert "It did not return within 0.2 s" in str(verdict)
+    assert "A backward pass takes well under a second; to nudge every weight" in str(verdict)
+
+
+@pytest.mark.parametrize("id", ["ps2/backward", "ps2/bug_hunt", "ps2/chunk_backward", "ps2/jordan"])
+def test_neither_is_there_time_for_nudges_of_all_units_at_once(id):
+    """Every unit of every step nudged once, in batches of H nets: T² H / 2 pairs through all weights of a step, and errors that last."""
+    question = load(id)
     inputs = question.inputs("a large net", PUBLIC)
-    assert 2 * sum(p.size for p in inputs["params"]) * len(inputs["xs"]) > 2e6, "steps in all, of 10 µs at least"
+    arrays = inputs["params"]._asdict() if "params" in inputs else inputs
+    T, H = len(inputs["d_ys"]), len(arrays["b_h"])
+    through = sum(arrays[name].size for name in ("W_hh", "W_yh", "W_hy") if name in arrays)
+    assert T**2 * H * through > 20 * 200e9, "multiplications and additions, of which a core does 200e9 a second at most"
+    late = inputs | {"d_ys": inputs["d_ys"] * (np.arange(T) > 200)[:, None, None]}
+    back = leaves(question.own(question.reference, late).value)
+    first = next(back[name] for name in ("d_first", "y0", "h0") if name in back)
+    assert np.abs(first).max() > 1e-4, "whoever nudges can't leave late errors out"
 
 
 @pytest.mark.parametrize(("i", "says"), [(-1, "Too early"), (1, "Too late")])

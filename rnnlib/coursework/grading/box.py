@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from rnnlib.coursework import withheld
-from rnnlib.coursework.grading import cgroup, seccomp
+from rnnlib.coursework.grading import cgroup, packages, seccomp
 
 MIB = 2**20
 SHARED = 64  # MiB of /dev/shm
@@ -106,7 +106,7 @@ def command(limits, calls: tuple[int, ...], sandboxed: bool, bare: str = "") -> 
     """Give the command line that starts a worker.
 
     Args:
-        limits: see `sandbox.Limits`.
+        limits: see `limits.Limits`.
         calls: what `kernel_filter` opened.
         sandboxed: whether bubblewrap is around it.
         bare: a problem set, whose answers must not use all of rnnlib; "" for all of it.
@@ -208,8 +208,8 @@ def _mounts(files, bare=""):
 
 def _covers(bare, package, whole, seen):
     """Over what is withheld there is something that says so, and nothing over packages that are not this environment's."""
-    ours, mounts = sorted({*map(Path, site.getsitepackages()), Path(sysconfig.get_path("purelib"))}), []
-    for place in sorted(_others(seen) - {path.resolve() for path in ours}):
+    ours, mounts = packages.own(), []
+    for place in packages.others(seen, ours):
         mounts += ["--tmpfs", str(place), "--remount-ro", str(place)]
     for name in (*withheld.outside(bare), "rnnlib"):
         inside = not any(Path(name).is_relative_to(other) for other in withheld.outside(bare) if other != name)
@@ -219,13 +219,6 @@ def _covers(bare, package, whole, seen):
     if any(whole.is_relative_to(path) for path in seen):
         mounts += ["--ro-bind", str(package / "rnnlib"), str(whole)]
     return mounts
-
-
-def _others(seen):
-    """Where any Python that is seen keeps packages that were installed."""
-    folders = [Path(path) for path in seen if Path(path).name != "rnnlib"]
-    kinds = ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "local/lib*/python3*/*-packages")
-    return {found.resolve() for folder in folders for kind in kinds for found in folder.glob(kind) if found.is_dir()}
 
 
 def environment(folder: str, bare: str = "") -> dict[str, str]:

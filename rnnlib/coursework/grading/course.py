@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 from rnnlib.coursework import handout
 from rnnlib.coursework.grading import grader, nbgrader_api, records, seed, submission, watch
 from rnnlib.coursework.grading.box import require_hidden, require_sandbox
+from rnnlib.coursework.grading.limits import DEFAULT_LIMITS, Limits
 from rnnlib.coursework.grading.nbgrader_api import RELEASE, SOURCE
-from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, Limits
 
 STUDENT = re.compile(
     r"\w[\w\u0300-\u036f .,'’@+-]*"

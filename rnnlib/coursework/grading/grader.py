@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from rnnlib.coursework.answers import Answer
 from rnnlib.coursework.asking import PROGRAMS, blank
 from rnnlib.coursework.grading.editions import edition
-from rnnlib.coursework.grading.sandbox import DEFAULT_LIMITS, MIB, Limits, Worker, WorkerLostError
+from rnnlib.coursework.grading.limits import DEFAULT_LIMITS, Limits
+from rnnlib.coursework.grading.sandbox import MIB, Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 from rnnlib.coursework.verdicts import Verdict
 
@@ -102,7 +103,7 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
 
     Args:
         job: what to grade.
-        limits: see `sandbox.Limits`.
+        limits: see `limits.Limits`.
         sandboxed: see `sandbox.Worker`.
 
     Returns:
@@ -123,7 +124,7 @@ class Runner:
     """A worker for the programs that learners' functions were made into, in which none of their own code runs; started when it is needed.
 
     Args:
-        limits: see `sandbox.Limits`.
+        limits: see `limits.Limits`.
         sandboxed: see `sandbox.Worker`.
     """
 

@@ -9,15 +9,15 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
-from rnnlib.coursework.answers import LATE, Answer, plain
+from rnnlib.coursework.answers import LATE, STOPPED, Answer, plain
 from rnnlib.coursework.grading import box, cgroup, watch, wire
 from rnnlib.coursework.grading.box import MIB
-from rnnlib.coursework.grading.submission import BASE64
-from rnnlib.coursework.grading.worker import cut
+from rnnlib.coursework.grading.limits import DEFAULT_LIMITS, Limits
+from rnnlib.coursework.grading.outputs import taken
 
 POLL = 0.05  # seconds between two looks at a worker's processes
 START = 60.0  # seconds for a worker's first answer, to nothing
@@ -26,21 +26,6 @@ PATIENCE = 3  # times the seconds that it may work may pass on the clock, for ot
 FAIR = (
     0.9  # of its seconds: whoever was stopped with less of a core, and waited for one meanwhile, might have been done
 )
-
-
-class Limits(NamedTuple):
-    """How much one submission may take."""
-
-    cell: float = 60.0  # seconds of a core that a cell may take; three times as many on the clock
-    answer: float = 20.0  # seconds a call of an answer may take
-    total: float = 600.0  # seconds in all, without judging
-    memory: int = 2048  # MiB resident, of all its processes
-    processes: int = 64
-    output: int = 16  # MiB sent back in one reply
-    files: int = 256  # MiB of temporary files
-
-
-DEFAULT_LIMITS = Limits()
 
 
 class WorkerLostError(Exception):
@@ -53,7 +38,7 @@ class Worker:
     `spent` are the seconds that it was asked for; `starved` says whether it was stopped for its time without having had a core for it.
 
     Args:
-        limits: see `Limits`.
+        limits: see `limits.Limits`.
         sandboxed: whether bubblewrap keeps it from files, network and other processes; without, limits alone are kept.
         bare: a problem set, such as "ps2": what its answers must not use is not there; "" for all of rnnlib.
 
@@ -119,7 +104,7 @@ class Worker:
             WorkerLostError: it ran too long, took too much, or ended the process.
         """
         outputs = self._asked({"source": source}, self.limits.cell).get("outputs")
-        return [output for output in map(_taken, outputs if isinstance(outputs, list) else ()) if output]
+        return [output for output in map(taken, outputs if isinstance(outputs, list) else ()) if output]
 
     def define(self, source: str) -> None:
         """Run a cell for what it defines, each statement by itself, and show nothing.
@@ -250,24 +235,9 @@ class Worker:
         used = self._worked - before[0]
         if used > seconds + more or time.monotonic() - began > PATIENCE * seconds + more:
             self._note_starved(before, seconds)
-            raise WorkerLostError(f"It was stopped after {seconds:g} s.")
+            raise WorkerLostError(f"{STOPPED} {seconds:g} s.")
 
     def _note_starved(self, before, seconds):
         """It is, if others had the core while it wanted one: a sleeper is not."""
         worked, waited = self._worked - before[0], self._waited - before[1]
         self.starved |= worked < FAIR * seconds <= worked + waited
-
-
-def _taken(output):
-    """Of an output what `worker` makes, made anew: text, or a picture that is base64 and nothing else. None where there is neither."""
-    if not isinstance(output, dict):
-        return None
-    name, text, data = output.get("name"), output.get("text"), output.get("data")
-    if output.get("output_type") == "stream" and name in ("stdout", "stderr") and isinstance(text, str):
-        return {"output_type": "stream", "name": name, "text": cut(text)}
-    if output.get("output_type") != "display_data" or not isinstance(data, dict):
-        return None
-    kept = {"text/plain": cut(data["text/plain"])} if isinstance(data.get("text/plain"), str) else {}
-    if isinstance(picture := data.get("image/png"), str) and BASE64.fullmatch(picture):
-        kept["image/png"] = picture
-    return {"output_type": "display_data", "data": kept, "metadata": {}} if kept else None

@@ -4,18 +4,21 @@ from functools import partial
 
 import numpy as np
 
-from rnnlib.coursework.problem_sets.shared import and_large, known, sizes
+from rnnlib.coursework.problem_sets.shared import SLOW, and_large, known, sizes
 from rnnlib.coursework.questions import Question
 
 _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the batch too
 
 
 def _problem(rng, T, B, large=False):
-    D, H, K = (64, 128, 96) if large else sizes(rng, 3, apart_from=(T, B))
-    scale = 0.05 if large else 0.4
+    D, H, K = (64, 320, 320) if large else sizes(rng, 3, apart_from=(T, B))
+    scale = 0.056 if large else 0.4  # so that what was heard is heard again for long
     shapes = {"W_xh": (D, H), "W_yh": (K, H), "b_h": (H,), "W_hy": (H, K), "b_y": (K,), "y0": (K,)}
     params = {name: scale * rng.standard_normal(shape) for name, shape in shapes.items()}
-    return params | {"xs": rng.standard_normal((T, B, D)), "d_ys": rng.standard_normal((T, B, K))}
+    return params | {
+        "xs": (0.1 if large else 1) * rng.standard_normal((T, B, D)),
+        "d_ys": rng.standard_normal((T, B, K)),
+    }
 
 
 def _jordan(W_xh, W_yh, b_h, W_hy, b_y, y0, xs, d_ys, *, bug=None):
@@ -43,6 +46,7 @@ JORDAN = Question(
     title="A net that hears its own output",
     points=4,
     cases=and_large(_problem),
+    slow=SLOW,
     first=("W_yh",),
     reference=_jordan,
     mistakes=known(

@@ -9,18 +9,18 @@ from rnnlib.cells import ElmanParams
 from rnnlib.clinic.catalogue import CATALOGUE, GATED
 from rnnlib.coursework.answers import leaves
 from rnnlib.coursework.problem_sets.jordan import JORDAN
-from rnnlib.coursework.problem_sets.shared import and_large, known, net, sizes, usual
+from rnnlib.coursework.problem_sets.shared import SLOW, and_large, known, net, sizes, usual
 from rnnlib.coursework.questions import Question
 
 _sum = partial(np.einsum, "tbi,tbj->ij")  # Σ_t left_tᵀ right_t, over the batch too
 
 
 def _problem(rng, T, B, large=False):
-    """Draw a net, inputs and errors; a large net has so many entries that to nudge each takes longer than there is time."""
-    D, H, K = (32, 128, 3) if large else sizes(rng, 3, apart_from=(T, B))
+    """Draw a net, inputs and errors; a large net takes too long to nudge, and small inputs keep its memory long."""
+    D, H, K = (32, 384, 3) if large else sizes(rng, 3, apart_from=(T, B))
     return {
         "params": net(rng, D, H, K, scale=0.02 if large else 0.3),
-        "xs": rng.standard_normal((T, B, D)),
+        "xs": (0.1 if large else 1) * rng.standard_normal((T, B, D)),
         "d_ys": rng.standard_normal((T, B, K)),
     }
 
@@ -28,7 +28,11 @@ def _problem(rng, T, B, large=False):
 def _with_states(rng, T, B, low, large=False):
     """Draw a net, states between low and 1, and errors."""
     params, _, d_ys = _problem(rng, T, B, large).values()
-    return {"params": params, "hs": rng.uniform(low, 1, (T + 1, B, params.h0.size)), "d_ys": d_ys}
+    return {
+        "params": params,
+        "hs": (0.1 if large else 1) * rng.uniform(low, 1, (T + 1, B, params.h0.size)),
+        "d_ys": d_ys,
+    }
 
 
 def _sweep(params, slopes, d_ys, carried=0.0, *, path=0.0, of_carried=False, back=None):
@@ -145,6 +149,7 @@ BACKWARD = Question(
     title="The whole backward pass",
     points=4,
     cases=and_large(_problem),
+    slow=SLOW,
     reference=_gradient,
     mistakes=known(
         _gradient,
@@ -225,6 +230,7 @@ BUG_HUNT = Question(
     title="Bugs in a leaky net",
     points=3,
     cases=and_large(_leaky_problem) | {"leak = 1, an Elman net": partial(_leaky_problem, T=4, B=3, leak=1.0)},
+    slow=SLOW,
     reference=_leaky,
     mistakes=_worth(
         {
@@ -279,6 +285,7 @@ CHUNK_BACKWARD = Question(
     title="One link of a chain",
     points=2,
     cases=and_large(_chunk_problem),
+    slow=SLOW,
     reference=_chunk,
     mistakes=known(
         _chunk,

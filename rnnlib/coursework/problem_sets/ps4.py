@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnlib import bptt, losses
 from rnnlib.cells import ElmanParams
-from rnnlib.coursework.problem_sets import programs
+from rnnlib.coursework.problem_sets import forms
 from rnnlib.coursework.problem_sets.resets import RESETS
 from rnnlib.coursework.problem_sets.shared import cases, net
 from rnnlib.coursework.questions import Mistake, Question
@@ -128,7 +128,7 @@ HOISTED = Question(
         no_rest=("(1 − g_t) ⊙ h_{t-1} is missing.", {"no": "rest"}),
         from_zero=("The first carry is params.h0, for every sequence.", {"no": "h0"}),
     ),
-    hint=programs.on_the_loop,
+    hint=forms.on_the_loop,
 )
 
 
@@ -208,7 +208,10 @@ CHECKPOINTED = Question(
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
-    first=("loss",),
+    first=(
+        "loss",
+        "gradient_if_no_array_is_large",
+    ),  # jax.checkpoint around all of it keeps little, and runs it again in one piece
     reference=_in_pieces,
     mistakes=_wrongs(
         _in_pieces,
@@ -220,7 +223,7 @@ CHECKPOINTED = Question(
         stopped=("Errors stop between chunks: that is truncation. Checkpoints lose nothing.", {"cut": True}),
         stopped_at_h0=("Errors stop where a chunk begins, also at h0: that is truncation.", {"cut": True, "h0": 0}),
     ),
-    hint=programs.on_memory,
+    hint=forms.on_memory,
 )
 
 

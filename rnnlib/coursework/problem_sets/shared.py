@@ -29,9 +29,15 @@ def usual(draw: Callable) -> dict[str, Callable]:
     return cases(draw, {"a batch of sequences": (6, 3), "one sequence": (5, 1), "a single step": (1, 2)})
 
 
+SLOW = {
+    "a large net": "This net is large, and its memory long, on purpose. A backward pass takes well under a second; to nudge every weight, "
+    "or every unit at every step, runs the net anew for each, which takes minutes, also in batches."
+}
+
+
 def and_large(draw: Callable) -> dict[str, Callable]:
-    """Give these, behind one that has to be derived: differences would need a minute, even of all units of a step at once."""
-    return {"a large net": partial(draw, T=1000, B=1, large=True)} | usual(draw)
+    """Give these, behind one that has to be derived: nudging all its units, H nets of H² products at T² pairs of steps, takes minutes."""
+    return {"a large net": partial(draw, T=300, B=1, large=True)} | usual(draw)
 
 
 def sizes(rng: np.random.Generator, count: int, *, apart_from: Collection[int] = ()) -> list[int]:

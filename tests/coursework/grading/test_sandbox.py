@@ -16,7 +16,8 @@ import pytest
 
 from rnnlib.coursework.grading import box, cgroup, sandbox, seccomp, watch
 from rnnlib.coursework.grading.grader import REFERENCE, Job, Step, grade, require_fair
-from rnnlib.coursework.grading.sandbox import Limits, Worker, WorkerLostError
+from rnnlib.coursework.grading.limits import Limits
+from rnnlib.coursework.grading.sandbox import Worker, WorkerLostError
 from rnnlib.coursework.questions import load
 
 SMALL = Limits(cell=10, answer=5, memory=700, output=1)
