@@ -1,8 +1,8 @@
 """What JAX makes of a learner's function: a program without Python, made of the inputs' shapes alone, to be looked at and run elsewhere.
 
-`made` turns a function into its parts, as `jax.export` does, wherever the learner's code lives; `forms.measured` counts what is in these
-and runs them on the inputs. The grader calls the two in different processes, and the first never sees the numbers that the second uses. So what
-is counted can't be feigned, and what comes out was computed by what was counted.
+`made` turns a function into its parts, as `jax.export` does, wherever the learner's code lives; `forms.measured` counts what is in
+these and runs them on the inputs. The grader calls the two in different processes, and the first never sees the numbers that the second
+uses. So what is counted can't be feigned, and what comes out was computed by what was counted.
 """
 
 import math
