@@ -28,7 +28,7 @@ class RefusedError(Exception):
     """What came is not what was asked for; the message is the whole of what a learner reads."""
 
 
-class _Late(BaseException):
+class LateError(BaseException):
     """The time is up. Not an Exception, so that `except Exception` in a learner's loop lets it through."""
 
 
@@ -51,7 +51,7 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
     """
     value, trouble = None, None
     try:
-        with _deadline(seconds):
+        with deadline(seconds):
             returned = call(inputs)
             if returned is None:
                 raise TypeError("the function returned None: is return missing?")
@@ -62,7 +62,7 @@ def attempt(call: Callable[[Any], Any], inputs: dict[str, Any], *, seconds: floa
         trouble = UNANSWERED
     except RefusedError as error:
         trouble = str(error)
-    except _Late:
+    except LateError:
         trouble = f"{LATE} {seconds:g} s. Does a loop never end?"
     except BaseException as error:
         trouble = f"It raised {_exception_line(error)}"
@@ -168,14 +168,14 @@ def _exception_line(error):
 
 
 @contextlib.contextmanager
-def _deadline(seconds) -> Iterator[None]:
-    """Raise `_Late` in the block after so many seconds, where the platform can."""
+def deadline(seconds: float) -> Iterator[None]:
+    """Raise `LateError` in the block after so many seconds, where the platform can."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(signum, frame):
-        raise _Late
+        raise LateError
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -40,6 +40,7 @@ class Question(NamedTuple):
     mistakes: Mapping[str, Mistake] = {}
     first: tuple[str, ...] = ()  # parts without which the others count nothing
     easy: tuple[str, ...] = ()  # cases that something thoughtless gets right: they count beside another case alone
+    gate: str = ""  # a case without which the others count nothing
     slow: Mapping[str, str] = {}  # case → what to say of an answer that was late in it
     tolerance: tuple[float, float] = (1e-6, 1e-3)  # of the largest entry: in float64, and where anything is float32
     hint: Callable[[dict[str, Any], Any], str | None] | None = None  # inputs, wrong answer → what to do, else
@@ -84,11 +85,11 @@ class Question(NamedTuple):
         if answer.trouble:
             called = describe(inputs) if asking.is_by_name(self.id) else ""
             slow = f" {self.slow.get(case, '')}".rstrip() if answer.trouble.startswith((LATE, STOPPED)) else ""
-            return Case(case, compare((), wanted.value, 0.0), answer.trouble + slow, (), called)
-        parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value, answer.value))
+            return Case(case, compare((), wanted.value, 0.0), answer.trouble + slow, (), called, gate=case == self.gate)
+        parts = compare(answer.value, wanted.value, self._tolerance(inputs, wanted.value))
         changed = [p.name for p in compare(finite(answer.inputs), finite(wanted.inputs), 1e-6) if not p.right]
         says = f"It changes its input {', '.join(changed)}. Work on a copy." if changed else ""
-        return Case(case, parts, says, (), "", self.first, case in self.easy)
+        return Case(case, parts, says, (), "", self.first, case in self.easy, case == self.gate)
 
     def conclude(self, cases: tuple[Case, ...], hint: str | None = None) -> Verdict:
         """Put the cases together, with the mistakes in words.
@@ -157,11 +158,11 @@ class Question(NamedTuple):
         made = self.own(self.mistakes[name].answer, inputs)
         if made.trouble:
             return False
-        tolerance = self._tolerance(inputs, answer.value, made.value)
+        tolerance = self._tolerance(inputs, made.value)
         return all(part.right for part in compare(finite(answer.value), finite(made.value), tolerance))
 
-    def _tolerance(self, inputs, wanted, given):
-        return self.tolerance[_is_single(wanted, plain(inputs), given if asking.in_jax(self.id) else ())]
+    def _tolerance(self, inputs, wanted):
+        return self.tolerance[_is_single(wanted, plain(inputs))]
 
 
 def load(id: str) -> Question:

@@ -27,6 +27,7 @@ class Case(NamedTuple):
     called: str = ""  # with what, where the call as a whole went wrong
     first: tuple[str, ...] = ()  # parts without which the others count nothing
     easy: bool = False  # whether something thoughtless gets it right, so that it counts beside another case alone
+    gate: bool = False  # whether the other cases count nothing as long as this one earns nothing
 
     @property
     def share(self) -> float:
@@ -51,6 +52,8 @@ class Verdict(NamedTuple):
         """Points earned: every case counts alike, and in it every part from the second on."""
         some = any(case.share == 1 for case in self.cases if not case.easy)
         shares = [case.share for case in self.cases if some or not case.easy]
+        if any(case.gate and not case.share for case in self.cases):
+            shares = []
         return round(self.points * max(sum(shares) / len(self.cases), self.worth), 2)
 
     @property
@@ -69,13 +72,15 @@ class Verdict(NamedTuple):
     def complaints(self) -> tuple[str, ...]:
         """What is wrong, each thing once, in the first case that shows it."""
         found = {}
+        shut = [case.name for case in self.cases if case.gate and not case.share]
         for case in self.cases:
             with_what = f" (called with {case.called})" if case.called else ""
             wrong = [Part("", False, case.says)] if case.says else [part for part in case.parts if not part.right]
             for part in wrong:  # an exception differs from case to case in numbers alone
                 key = part.name or re.sub(r"\d+", "", part.says)
                 found.setdefault(key, f"{case.name}: {f'{part.name} {part.says}'.strip()}{with_what}")
-        return tuple(found.values())
+        more = [f"{name}: as long as this case earns nothing, the others count nothing" for name in shut[: len(found)]]
+        return (*found.values(), *more)
 
     def __str__(self) -> str:
         """Give the verdict as text."""

@@ -1,5 +1,6 @@
 """Where a Question asks for the form of a program too, right numbers in another form earn next to nothing."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -134,7 +135,40 @@ def hoisted_but_one_product_is_a_sum(params, xs, W_xg, b_g):
     return scan(body, h0, (xs, driven))[1] @ params.W_hy + params.b_y
 
 
+def hidden(function):
+    """The body of a composite is kept aside of the program."""
+
+    @partial(jax.lax.composite, name="my.step")
+    def composed(*leaves):
+        return function(*jax.tree.unflatten(structure, leaves))
+
+    structure = None
+
+    def answer(**given):
+        nonlocal structure
+        leaves, structure = jax.tree.flatten(tuple(given.values()))
+        return composed(*leaves)
+
+    return answer
+
+
+def resets_solved(As, bs, resets):
+    T, H = bs.shape
+    kept = jnp.where(resets[:, None, None] == 1, 0, As)
+    whole = (
+        jnp.eye(T * H)
+        .reshape(T, H, T, H)
+        .at[jnp.arange(1, T), :, jnp.arange(T - 1)]
+        .add(-kept[1:])
+        .reshape(T * H, T * H)
+    )
+    return jax.lax.linalg.triangular_solve(whole, bs.reshape(-1, 1), left_side=True, lower=True).reshape(T, H)
+
+
 FORMS = {
+    "change_net, a loop in a composite": ("ps4/change_net", hidden(change_beside_a_scan), "It uses stablehlo.composite"),
+    "resets, a scan in a composite": ("ps4/scan_with_resets", hidden(resets_in_a_branch), "It uses stablehlo.composite"),
+    "resets, a solver": ("ps4/scan_with_resets", resets_solved, "It uses"),
     "change_net, a loop": ("ps4/change_net", change_by_a_loop, "0 of 1 scans: a Python loop is written out T times"),
     "change_net, a loop beside a scan": ("ps4/change_net", change_beside_a_scan, "written out step by step"),
     "change_net, a loop in a branch": ("ps4/change_net", change_in_a_branch, "written out step by step"),

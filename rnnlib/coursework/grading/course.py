@@ -130,7 +130,8 @@ def grade(
             results.append(one)
             continue
         try:
-            jobs[one] = grader.job(_restored(root, one), secret)
+            job = grader.job(_restored(root, one), secret)
+            jobs[one] = job if job.key else None  # what can be made of a notebook is made here
         except Exception as error:  # whatever somebody made of a notebook, the others are graded
             results.append(one._replace(note=str(error) or type(error).__name__))
     if unknown := {one.assignment for one in jobs} - nbgrader_api.booked_sets(root):

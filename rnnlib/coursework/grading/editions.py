@@ -53,11 +53,14 @@ def _reached(names: Iterable[str]) -> set[str]:
 
 
 def _path(name):
-    """Where a module of rnnlib lies; None for what is no module of it."""
-    place = PACKAGE.joinpath(*name.split(".")[1:])
-    if not name.startswith("rnnlib"):
-        return None
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    """Where a module of rnnlib lies; None for what is no module of it, such as a name of a learner's: no file is sought by that."""
+    return _modules(PACKAGE).get(name)
+
+
+@cache
+def _modules(package):
+    parts = {path: path.relative_to(package.parent).with_suffix("").parts for path in package.rglob("*.py")}
+    return {".".join(part for part in names if part != "__init__"): path for path, names in parts.items()}
 
 
 @cache

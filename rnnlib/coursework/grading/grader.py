@@ -120,6 +120,9 @@ def grade(job: Job, limits: Limits = DEFAULT_LIMITS, sandboxed: bool = True) -> 
     return Grading([done[i] for i in range(len(job.steps))], starved or runner.starved)
 
 
+UNRUN = "Its program could not be run."
+
+
 class Runner:
     """A worker for the programs that learners' functions were made into, in which none of their own code runs; started when it is needed.
 
@@ -129,7 +132,12 @@ class Runner:
     """
 
     def __init__(self, limits: Limits, sandboxed: bool):  # noqa: D107
-        self.limits, self.sandboxed, self.starved, self._worker = limits, sandboxed, False, None
+        self.limits, self.sandboxed, self.starved, self._before, self._worker = limits, sandboxed, False, 0.0, None
+
+    @property
+    def spent(self) -> float:
+        """Seconds that all programs so far have taken."""
+        return self._before + (self._worker.spent if self._worker else 0.0)
 
     def __enter__(self) -> "Runner":
         """Wait for the first program."""
@@ -138,7 +146,7 @@ class Runner:
     def __exit__(self, *error) -> None:
         """End the worker, if there is one."""
         if self._worker:
-            self.starved |= self._worker.starved
+            self.starved, self._before = self.starved or self._worker.starved, self.spent
             self._worker.__exit__()
         self._worker = None
 
@@ -158,7 +166,7 @@ class Runner:
             return self._worker.measure(question, program, inputs)
         except WorkerLostError as error:
             self.__exit__()
-            return Answer(None, None, f"Its program could not be run. {error}")
+            return Answer(None, None, f"{UNRUN} {error}")
 
 
 def _run(worker, runner, job, wanted, done, lost, left):
@@ -167,7 +175,11 @@ def _run(worker, runner, job, wanted, done, lost, left):
     for i, step in enumerate(job.steps[: max(wanted) + 1]):
         if i in lost or (step.question and (i in done or not worker.bare)):
             continue
-        over = f"All its cells and answers took more than {limits.total:g} s." if worker.spent > left else ""
+        over = (
+            f"All its cells and answers took more than {limits.total:g} s."
+            if worker.spent + runner.spent > left
+            else ""
+        )
         outputs, why = _judged(worker, runner, step, job.seed, over) if step.question else _ran(worker, step, over)
         shown += len(json.dumps(outputs))
         if shown > limits.output * MIB and not step.question:
@@ -212,17 +224,21 @@ def _ran(worker, step, over):
 
 def _judged(worker, runner, step, seed, over):
     """A Question's verdict as outputs, and why the worker is lost where it is."""
-    question, why = load(step.question), over
+    question, why, last = load(step.question), over, ""
 
     def answers(inputs):
-        nonlocal why
+        nonlocal why, last
         try:
-            if why:
-                return Answer(None, None, why)
+            if why or last:
+                return Answer(None, None, why or last)
             if step.question not in PROGRAMS:
                 return worker.answer(step.question, step.name, inputs)
             made = worker.answer(step.question, step.name, blank(inputs))
-            return made if made.trouble else runner.measure(step.question, made.value, inputs)
+            answer = made if made.trouble else runner.measure(step.question, made.value, inputs)
+            last = (
+                answer.trouble if str(answer.trouble).startswith(UNRUN) else ""
+            )  # so would the other cases, and cost as much
+            return answer
         except WorkerLostError as error:
             why = str(error)
             return Answer(None, None, why)

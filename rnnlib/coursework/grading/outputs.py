@@ -6,6 +6,12 @@ from rnnlib.coursework.grading.submission import BASE64
 from rnnlib.coursework.grading.worker import cut
 
 
+def line(text: str, most: int = 500) -> str:
+    """Make one line of what a worker says: text that can be stored, and nothing that a terminal obeys or that looks like a line of ours."""
+    shown = " ".join(text[: 2 * most].encode("utf-8", "replace").decode().split())
+    return "".join(one if one.isprintable() else "\ufffd" for one in shown)[:most]
+
+
 def taken(output: Any) -> dict[str, Any] | None:
     """Take of an output what `worker` makes: text, or a picture that is base64 and nothing else. None where there is neither."""
     if not isinstance(output, dict):

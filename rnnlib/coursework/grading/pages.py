@@ -10,8 +10,10 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from rnnlib.coursework.answers import LateError, deadline
 from rnnlib.coursework.grading import course, nbgrader_api, watch
 
+SECONDS = 60  # a page may take
 FEW = 60  # pages a process, some ten seconds: with fewer it takes longer to start one
 
 
@@ -60,7 +62,13 @@ def _made(root, pages):
 
 
 def _make(root, one):
-    return nbgrader_api.cause(_started(root).generate_feedback(one.assignment, one.student))
+    """Make a page, and say what went wrong; what colours and renders a learner's text may take for ever."""
+    try:
+        with deadline(SECONDS):
+            return nbgrader_api.cause(_started(root).generate_feedback(one.assignment, one.student))
+    except LateError:
+        _started.cache_clear()  # it may have been left anywhere
+        return f"no page: to make it took more than {SECONDS} s. Look at the notebook"
 
 
 _started = cache(nbgrader_api.start)

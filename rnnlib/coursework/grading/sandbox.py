@@ -17,7 +17,7 @@ from rnnlib.coursework.answers import LATE, STOPPED, Answer, plain
 from rnnlib.coursework.grading import box, cgroup, watch, wire
 from rnnlib.coursework.grading.box import MIB
 from rnnlib.coursework.grading.limits import DEFAULT_LIMITS, Limits
-from rnnlib.coursework.grading.outputs import taken
+from rnnlib.coursework.grading.outputs import line, taken
 
 POLL = 0.05  # seconds between two looks at a worker's processes
 START = 60.0  # seconds for a worker's first answer, to nothing
@@ -69,7 +69,7 @@ class Worker:
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
         self._ended, self._excess = threading.Event(), ""
-        self._worked, self._waited, self.spent, self.starved = 0.0, 0.0, 0.0, False
+        self._worked, self.spent, self.starved = 0.0, 0.0, False
         self._guard = threading.Thread(target=self._watched, daemon=True)
         self._guard.start()
         try:
@@ -153,11 +153,11 @@ class Worker:
         message |= {"seconds": self.limits.answer}
         reply = self._asked(message, self.limits.answer + GRACE)  # which it keeps itself, on the clock
         if reply.get("trouble") is not None:
-            return Answer(None, None, str(reply["trouble"])[:500])
+            return Answer(None, None, line(str(reply["trouble"])))
         try:
             return Answer(plain(reply.get("value")), plain(reply.get("inputs")))
         except (TypeError, RecursionError) as error:
-            return Answer(None, None, f"It gave back no arrays: {str(error)[:200]}")
+            return Answer(None, None, f"It gave back no arrays: {line(str(error), 200)}")
 
     def _kill(self):
         family = watch.family(self._process.pid)
@@ -171,10 +171,7 @@ class Worker:
         """Stop it when it takes too much, also while it is asked nothing."""
         while not self._ended.wait(POLL):
             family = watch.family(self._process.pid)
-            self._worked, self._waited = (
-                max(self._worked, watch.worked(family)),
-                max(self._waited, watch.waited(family)),
-            )
+            self._worked = max(self._worked, watch.worked(family))
             if len(family) > self.limits.processes:
                 self._excess = f"It started more than {self.limits.processes} processes."
             elif watch.held(family) > self.limits.memory * MIB:
@@ -187,7 +184,7 @@ class Worker:
 
     def _asked(self, message, seconds):
         """What it replies within so many seconds of a core."""
-        began, before = time.monotonic(), (self._worked, self._waited)
+        began, before = time.monotonic(), (self._worked, watch.busy(self._core))
         in_time = partial(self._in_time, began, before, seconds)
         try:
             self._send(wire.encode(message), in_time)
@@ -238,6 +235,6 @@ class Worker:
             raise WorkerLostError(f"{STOPPED} {seconds:g} s.")
 
     def _note_starved(self, before, seconds):
-        """It is, if others had the core while it wanted one: a sleeper is not."""
-        worked, waited = self._worked - before[0], self._waited - before[1]
-        self.starved |= worked < FAIR * seconds <= worked + waited
+        """It is, if others had its core meanwhile, and it too little of it: neither a sleeper nor a crowd of its own is."""
+        worked = self._worked - before[0]
+        self.starved |= worked < FAIR * seconds <= watch.busy(self._core) - before[1]

@@ -12,6 +12,9 @@ from rnnlib.coursework import handout
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 MARKDOWN = 20_000  # characters of a Markdown cell that are kept: what renders them takes the square of their number
+ADDED, CODE, ALL = 300, 50_000, 400_000  # cells of a learner's own; characters of a code cell, and of all cells
+# A fence, behind marks of lists and quotations, and the language it names: some colourings take for ever
+FENCE = re.compile(r"^([\s>*+\-\d.)]*)(`{3,}|~{3,})([^\n]*)$", re.M)
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\((?!https?://|attachment:)|:(?!\s*https?://))")  # what it leads to may be a script
 # Every picture but an attached one, whole and plain: to show one from elsewhere would tell its owner who looks, and when.
@@ -66,6 +69,7 @@ def restored(release: Any, submitted: Any) -> Any:
         and a first cell tells their author.
     """
     known = {_name(cell): cell for cell in release.cells}
+    submitted.cells = _few(submitted.cells, known)
     names = _recognised(release.cells, submitted.cells)
     answers, added, edited, anchor = {}, {None: []}, [], None
     for name, cell in zip(names, submitted.cells, strict=True):
@@ -87,6 +91,22 @@ def restored(release: Any, submitted: Any) -> Any:
             cell.outputs, cell.execution_count = [], None
         result.cells += [cell, *added.get(name, ())]
     return result
+
+
+def _few(cells, known):
+    """The cells, as many and as long as can be looked at; what is too much is left out, and says so."""
+    kept, own, size = [], 0, 0
+    for cell in cells:
+        own += _name(cell) not in known
+        size += min(
+            len(cell.source), MARKDOWN if cell.cell_type == "markdown" else CODE
+        )  # beyond, it is cut, or left out
+        if own > ADDED + len(known) or size > ALL or (cell.cell_type == "code" and len(cell.source) > CODE):
+            most = f"A code cell may have {CODE:,}, a notebook {ALL:,}, and {ADDED} added cells."
+            cell.source = f"# Left out: {len(cell.source):,} characters. {most}"
+        if own <= ADDED + len(known) + 1:
+            kept.append(cell)
+    return kept
 
 
 def _name(cell):
@@ -141,7 +161,7 @@ def _sanitised(cell, theirs):
     if cell.cell_type == "markdown":
         kept = cell.attachments = dict(_pictures(theirs.get("attachments")))
         cut = f"\n\n(cut off after {MARKDOWN:,} characters)" if len(cell.source) > MARKDOWN else ""
-        source = LINK.sub("] ", TAG.sub("&lt;", cell.source[:MARKDOWN] + cut))
+        source = LINK.sub("] ", TAG.sub("&lt;", FENCE.sub(r"\1\2", cell.source[:MARKDOWN]) + cut))
         source = PICTURE.sub(lambda picture: "! [" if picture[2] is None else picture[0], source)
         cell.source = ATTACHED.sub(
             lambda link: link[0] if link[1] in kept else "] (a picture that is not here)", source

@@ -47,15 +47,12 @@ def worked(processes: list[psutil.Process]) -> float:
     return total
 
 
-def waited(processes: list[psutil.Process]) -> float:
-    """Add up the seconds that threads of processes waited for a core that others had; infinity where the system does not say."""
-    total = 0.0
-    for process in processes:
-        with suppress(OSError, IndexError):
-            for thread in os.scandir(f"/proc/{process.pid}/task"):
-                with suppress(OSError, IndexError), open(f"{thread.path}/schedstat", encoding="ascii") as file:
-                    total += int(file.read().split()[1]) / 1e9
-    return total if os.path.exists("/proc/self/schedstat") else float("inf")
+def busy(core: int | None) -> float:
+    """Tell for how many seconds, since the machine was started, a core has had something to do; infinity where it is not known which."""
+    if core is None or not hasattr(psutil, "cpu_times"):
+        return float("inf")
+    times = psutil.cpu_times(percpu=True)[core]
+    return sum(times[:8]) - times.idle - getattr(times, "iowait", 0.0)
 
 
 def cores() -> int:

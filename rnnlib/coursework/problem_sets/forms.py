@@ -21,6 +21,14 @@ STRUCTURE = (
     "reshape",
     "convert",
 )  # of which a short program may have many
+MOVES = (
+    *STRUCTURE,
+    "while",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "compare",
+    "dot_general",
+)  # what takes from arrays, and puts back
 
 
 def measured(id: str, parts: list[export.Exported], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -85,12 +93,17 @@ def _multiplications(operation):
 
 
 def counted(id, programs, parts, inputs):
-    """Outputs if `h @ W_hh` is the only product in a loop, else zeros; what is in the loops."""
-    (operations,), (part,) = programs, parts
-    products = [n for operation in operations if operation.inside and (n := _multiplications(operation))]
+    """Outputs if `h @ W_hh` is the only product in a loop, however it is written, else zeros; what is in the loops."""
+    (operations,), (part,), (_, B, _) = programs, parts, inputs["xs"].shape
+    _require_short(
+        operations, len(inputs["xs"]), "Beside the scan it is written out step by step. Let the scan do the work."
+    )
+    inner = [operation for operation in operations if operation.inside]
+    products = [n for operation in inner if (n := _multiplications(operation))]
     (ys,) = run(part, arrays(inputs)[0])
-    alone = products == [inputs["xs"].shape[1] * inputs["params"].W_hh.size]
-    return {"ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products)}
+    made = sum(math.prod(shape) for o in inner if o.name not in MOVES for shape in o.shapes)
+    alone = products == [B * inputs["params"].W_hh.size] and made <= 30 * B * len(inputs["params"].h0) + 30
+    return {"ys_if_hoisted": ys * alone, "products": len(products), "multiplications": sum(products), "made": made}
 
 
 def on_the_loop(inputs, answer):
@@ -100,15 +113,16 @@ def on_the_loop(inputs, answer):
     if not answer["products"]:
         return "No product is in a loop of JAX's. A Python loop is written out T times: use scan."
     alone = inputs["xs"].shape[1] * inputs["params"].W_hh.size
-    held = f"products {answer['products']}, multiplications a step {answer['multiplications']}"
-    return f"In the loop: {held}. It should be 1 and {alone}: h @ W_hh alone."
+    held = f"products {answer['products']}, multiplications a step {answer['multiplications']}, numbers made {answer['made']}"
+    return f"In the loop: {held}. It should be 1 and {alone}, h @ W_hh alone, and a few numbers for each unit."
 
 
 def _limits(inputs):
-    """How many numbers may be kept, and how many may be in an array of states."""
+    """How many numbers may be kept, how many may be in an array of states, and how many a loop may hand on beside the inputs."""
     (T, B, _), H = inputs["xs"].shape, inputs["params"].h0.size
     chunks = -(-T // int(inputs["chunk"]))
-    return 2 * (chunks + 1) * B * H, max((max(inputs["chunk"], chunks) + 1) * B * H, H * H)
+    longer = max(int(inputs["chunk"]), chunks)
+    return 2 * (chunks + 1) * B * H, max((longer + 1) * B * H, H * H), 7 * (longer + 1) * B * H
 
 
 def with_memory(id, programs, parts, inputs):
@@ -117,8 +131,10 @@ def with_memory(id, programs, parts, inputs):
     loss, *held = run(parts[0], given)
     vector = jnp.concatenate([d.ravel() for d in run(parts[1], [*given, *held])])
     kept = max(sum(map(np.size, held)) - sum(map(np.size, given)), 0)
-    used = {"kept": kept, "largest": _largest(programs, inputs)}
-    little, small = (vector * (n <= limit) for n, limit in zip(used.values(), _limits(inputs), strict=True))
+    own = sum(map(np.size, given)) + sum(map(np.size, inputs["params"]))  # inputs, and a gradient that is added up
+    used = {"kept": kept, "largest": _largest(programs, inputs), "carried": max(map(_carried, programs)) - own}
+    within = [n <= limit for n, limit in zip(used.values(), _limits(inputs), strict=True)]
+    little, small = vector * within[0], vector * all(within[1:])
     return {"loss": loss, "gradient_if_little_is_kept": little, "gradient_if_no_array_is_large": small} | used
 
 
@@ -135,12 +151,20 @@ def _largest(programs, inputs):
     )
 
 
+def _carried(operations):
+    """The most numbers that a loop hands on, of all its arrays together."""
+    return max(
+        (sum(map(math.prod, operation.shapes)) for operation in operations if operation.name == "while"), default=0
+    )
+
+
 def on_memory(inputs, answer):
     """What is kept and made, against what may be, where that is too much."""
-    used, limits = [answer["kept"], answer["largest"]], _limits(inputs)
+    used, limits = [answer[name] for name in ("kept", "largest", "carried")], _limits(inputs)
     if all(n <= limit for n, limit in zip(used, limits, strict=True)):
         return None
-    numbers = "kept {} (allowed {}), largest array {} (allowed {})".format(*np.ravel([*zip(used, limits, strict=True)]))
+    names = ("kept", "largest array", "handed on in a loop, beside the inputs")
+    numbers = ", ".join(f"{name} {n} (allowed {most})" for name, n, most in zip(names, used, limits, strict=True))
     at = f"T = {len(inputs['xs'])}, chunk = {inputs['chunk']}"
     return f"{at}: {numbers}. Keep the states between chunks; run `chunk` steps again at a time; score chunk by chunk."
 

@@ -46,6 +46,7 @@ JORDAN = Question(
     title="A net that hears its own output",
     points=4,
     cases=and_large(_problem),
+    gate="a large net",
     slow=SLOW,
     first=("W_yh",),
     reference=_jordan,

@@ -45,6 +45,7 @@ CHANGE = Question(
     title="A net that reports changes",
     points=2,
     cases=_batches(_net),
+    gate="a batch of sequences",
     reference=_change,
     mistakes=_wrongs(
         _change,
@@ -88,6 +89,7 @@ TRANSLATED = Question(
         f"T = {T}": partial(_draw, us=(T, 4), vs=(T, 3), start=(2, 4), W_1=(4, 4), W_2=(4, 4), V=(4, 3))
         for T in (30, 9, 7)
     },
+    gate="T = 30",
     reference=_translated,
     mistakes=_wrongs(
         _translated,
@@ -104,6 +106,12 @@ TRANSLATED = Question(
 )
 
 
+def _wide_net(rng, T, B):
+    """Draw a net whose inputs and outputs are far more than its units: no product with them can hide in a loop."""
+    drawn = _draw(rng, xs=(T, B, 60), W_xg=(60, 5), b_g=(5,))
+    return {"params": net(rng, 60, 5, 60)} | drawn
+
+
 def _hoisted(params, xs, W_xg, b_g, *, turned=False, no=""):
     gates = 1 / (1 + np.exp(-(xs @ W_xg + (no != "b_g") * b_g)))
     h, hs = (no != "h0") * params.h0, []
@@ -118,7 +126,8 @@ HOISTED = Question(
     id="ps4/hoisted",
     title="What need not wait",
     points=2,
-    cases=_batches(partial(_net, W_xg=(3, 5), b_g=(5,))),
+    cases=_batches(_wide_net),
+    gate="a batch of sequences",
     reference=_hoisted,
     mistakes=_wrongs(
         _hoisted,
@@ -204,7 +213,7 @@ CHECKPOINTED = Question(
     title="Forget, and run again",
     points=3,
     cases={
-        "long chunks": partial(_scored, T=80, B=4, chunk=40),
+        "a long sequence": partial(_scored, T=400, B=4, chunk=20),
         "short chunks and a rest": partial(_scored, T=83, B=4, chunk=8),
         "one sequence": partial(_scored, T=42, B=1, chunk=7),
     },
@@ -263,6 +272,7 @@ RETURNS = Question(
     title="A scan turned round by hand",
     points=4,
     cases=cases(_played, {"a batch of sequences": (30, 2), "one sequence": (9, 1), "many sequences": (6, 5)}),
+    gate="a batch of sequences",
     first=("d_rewards",),
     reference=_returns,
     mistakes=_wrongs(

@@ -60,10 +60,11 @@ RESETS = Question(
     title="In rounds, with resets",
     points=2,
     cases={
-        "a few resets": partial(_draw, T=50, H=3, often=0.1),
+        "a few resets": partial(_draw, T=100, H=3, often=0.1),
         "as many steps as a power of two": partial(_draw, T=64, H=4, often=0.05),
         "many resets": partial(_draw, T=41, H=2, often=0.4),
     },
+    gate="a few resets",
     reference=_one_by_one,
     mistakes={
         "swapped": _wrong(

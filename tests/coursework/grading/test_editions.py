@@ -64,3 +64,10 @@ def test_a_cell_of_any_length_takes_no_time():
         "from " + " " * 100_000,
     )
     assert editions.edition(("ps1/any",), hostile) == editions.edition(("ps1/any",))
+
+
+def test_a_name_that_is_no_module_asks_for_no_file():
+    """Names of three hundred letters, and two hundred thousand of them, are a learner's to write."""
+    long = editions.edition(("ps1/step",), ("# import rnnlib." + "a" * 300,))
+    many = editions.edition(("ps1/step",), ("from rnnlib import " + ",".join(f"a{i}" for i in range(200_000)),))
+    assert long == many == editions.edition(("ps1/step",))

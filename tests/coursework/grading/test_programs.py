@@ -1,8 +1,11 @@
 """Programs of JAX's are made in one box and looked at in another: whatever the first one's code does to itself, it earns what it wrote."""
 
+import time
+
 import pytest
 
 from rnnlib.coursework.grading.grader import Job, Step, grade
+from rnnlib.coursework.grading.limits import DEFAULT_LIMITS
 from rnnlib.coursework.questions import load
 
 pytestmark = pytest.mark.sandbox
@@ -67,3 +70,31 @@ def test_what_is_counted_is_what_was_written(name):
     verdict, points = (output["data"]["text/plain"] for output in grade(job).outputs[-1])
     assert float(points) == share * load("ps4/change_net").points, verdict
     assert says in verdict
+
+
+NAMES = ("change_net", "translated")
+TRANSLATED = """
+def translated(us, vs, start, W_1, W_2, V):
+    def body(carry, now):
+        a = jnp.tanh(now[0] + carry[1] @ W_1 + carry[0] @ W_2)
+        return (carry[1], a), (a, now[1] * (a @ V))
+
+    _, (a, s) = scan(body, (start[0], start[1]), (us, vs), reverse=True)
+    return a[::-1], s[::-1]
+"""
+ENDLESS = """
+def change_net(params, xs):
+    last, ys = jnp.tile(params.h0, (xs.shape[1], 1)), jnp.zeros((*xs.shape[:2], len(params.b_y)))
+    return jax.lax.while_loop(lambda h: True, lambda h: h + 0.0, last), ys
+"""
+
+
+def test_a_program_that_never_ends_is_charged_and_tried_once():
+    limits = DEFAULT_LIMITS._replace(answer=2.0)
+    job = Job((Step(IMPORTS), Step(ENDLESS + TRANSLATED), *(Step("", f"ps4/{name}", name) for name in NAMES)), "a seed")
+    began = time.monotonic()
+    grading = grade(job, limits)
+    verdicts = [outputs[-2]["data"]["text/plain"] for outputs in grading.outputs[2:]]
+    assert "Its program could not be run. It was stopped after" in verdicts[0]
+    assert "3 of 3 points" in verdicts[1], "the next Question has another box"
+    assert time.monotonic() - began < 200

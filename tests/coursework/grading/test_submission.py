@@ -232,3 +232,26 @@ def test_a_picture_from_elsewhere_is_named_and_not_fetched(release, picture):
     words = submission.restored(release, handed_in).cells[-1].source
     assert "http" not in "".join(re.findall(r"<img[^>]*>", markdown2html(words)))
     assert "https://evil.example/who.png" in words
+
+
+@pytest.mark.parametrize("fence", ["```easytrieve", "~~~ autohotkey", "> ```html", "1. ````{python}"])
+def test_no_language_of_a_fence_is_asked_for(fence):
+    source = f"{fence}\ncode\n{re.sub('[^`~> 1.]', '', fence)}"
+    release = new_notebook(cells=[new_markdown_cell("words", id="words")])
+    added = new_markdown_cell(source, id="mine")
+    shown = submission.restored(release, new_notebook(cells=[release.cells[0], added])).cells[-1].source
+    assert not re.search(r"(easytrieve|autohotkey|html|python)", shown)
+    assert "code" in shown
+
+
+def test_what_is_too_much_to_look_at_is_left_out_and_says_so():
+    release = new_notebook(cells=[new_markdown_cell("words", id="words")])
+    many = [new_code_cell("x = 1", id=f"mine-{i}") for i in range(2000)]
+    long = new_code_cell("a+" * 30_000 + "a", id="long")
+    cells = submission.restored(release, new_notebook(cells=[*release.cells, long, *many])).cells
+    assert len(cells) < 310
+    assert "Left out: 60,001 characters" in cells[1].source
+    assert sum(cell.source == "x = 1" for cell in cells) > 250
+    wide = [new_markdown_cell("*a* " * 4000, id=f"wide-{i}") for i in range(100)]
+    cells = submission.restored(release, new_notebook(cells=[*release.cells, *wide])).cells
+    assert sum(len(cell.source) for cell in cells) < 450_000
