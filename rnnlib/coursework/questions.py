@@ -131,9 +131,8 @@ class Question(NamedTuple):
                 judged += [judged[-1]._replace(name=name) for name in list(self.cases)[len(judged) :]]
                 break
         verdict = self.conclude(tuple(self._named(judged, asked)))
-        return (
-            verdict if verdict.mistakes or not self.hint else self.conclude(verdict.cases, self._hinted(judged, asked))
-        )
+        known = verdict.mistakes or not self.hint
+        return verdict if known else self.conclude(verdict.cases, self._hinted(judged, asked))
 
     def _hinted(self, judged, asked):
         """What to do about the first case of which the hint can say anything."""
@@ -186,9 +185,8 @@ def load(id: str) -> Question:
     set_name = str(id).partition("/")[0]
     if set_name not in problem_sets.NAMES:
         raise KeyError(f"check: no problem set {set_name!r}. There are {', '.join(problem_sets.NAMES)}.")
-    questions = {
-        question.id: question for question in import_module(f"rnnlib.coursework.problem_sets.{set_name}").QUESTIONS
-    }
+    module = import_module(f"rnnlib.coursework.problem_sets.{set_name}")
+    questions = {question.id: question for question in module.QUESTIONS}
     if id not in questions:
         raise KeyError(f"check: no Question {id!r}. {set_name} asks {', '.join(questions)}.")
     return questions[id]

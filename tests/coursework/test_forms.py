@@ -340,7 +340,7 @@ def test_the_loss_with_every_state_kept_earns_nothing():
         lambda inputs: question.ask(lambda params, xs, targets, chunk: kept(params, xs, targets), inputs)
     )
     assert verdict.earned == 0, verdict
-    assert "kept 30550 (allowed 768)" in str(verdict)
+    assert "kept 153430 (allowed 5376)" in str(verdict)
 
 
 def test_a_checkpoint_around_all_of_it_runs_it_again_in_one_piece():

@@ -82,11 +82,16 @@ def translated(us, vs, start, W_1, W_2, V):
     _, (a, s) = scan(body, (start[0], start[1]), (us, vs), reverse=True)
     return a[::-1], s[::-1]
 """
-ENDLESS = """
+ENDLESS = (
+    HONEST
+    + """
+change = change_net
 def change_net(params, xs):
-    last, ys = jnp.tile(params.h0, (xs.shape[1], 1)), jnp.zeros((*xs.shape[:2], len(params.b_y)))
-    return jax.lax.while_loop(lambda h: True, lambda h: h + 0.0, last), ys
+    never = jax.lax.while_loop(lambda c: c >= 0, lambda c: jnp.abs(c * 0.5), xs.sum() ** 2)
+    last, ys = change(params, xs)
+    return last + never, ys
 """
+)
 
 
 def test_a_program_that_never_ends_is_charged_and_tried_once():
