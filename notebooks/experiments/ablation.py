@@ -27,11 +27,16 @@ CHANGES = {
 
 def run(setting):
     """One run: what it reached within its budget."""
+    return changed(setting, CHANGES, seconds=BUDGET)
+
+
+def changed(setting, changes, **budget):
+    """One run with a change, of which "batches" is a factor for the task's own."""
     name, T, change, seed = setting.values()
-    task, changes = TASKS[name], dict(CHANGES[change])
-    if "batches" in changes:
-        changes["batches"] = [round(size * changes["batches"]) for size in task.batches[T]]
-    return setting | reached(second_order(task, T, seed, **changes), tester(task, T, seed), seconds=BUDGET)
+    task, options = TASKS[name], dict(changes[change])
+    if "batches" in options:
+        options["batches"] = [round(size * options["batches"]) for size in task.batches[T]]
+    return setting | reached(second_order(task, T, seed, **options), tester(task, T, seed), **budget)
 
 
 def main():

@@ -2,15 +2,17 @@
 
     python notebooks/experiments/variants.py      (about an hour on two cores)
 
-As ablation.py, but counted in gradients, and with more parts. Nets, tasks, settings and success are those of pathological.py with structural damping; a run ends when its task is solved, or BUDGET gradients
-of one sequence are spent. Results go to results/variants.json, a list of runs; what is there already is not run again.
+As ablation.py, with more parts, and counted in gradients: nets, tasks, settings and success are those of pathological.py with structural
+damping, and a run ends when its task is solved or BUDGET gradients of one sequence are spent. Results go to results/variants.json, a list of
+runs; what is there already is not run again.
 """
 
 import json
 from itertools import product
 from pathlib import Path
 
-from pathological import TASKS, in_parallel, reached, second_order, tester
+from ablation import changed
+from pathological import in_parallel
 
 from rnnlib.quadratic import matching_distance
 
@@ -35,11 +37,7 @@ CHANGES = {
 
 def run(setting):
     """One run: what it reached within its budget."""
-    name, T, change, seed = setting.values()
-    task, changes = TASKS[name], dict(CHANGES[change])
-    if "batches" in changes:
-        changes["batches"] = [round(size * changes["batches"]) for size in task.batches[T]]
-    return setting | reached(second_order(task, T, seed, **changes), tester(task, T, seed), gradients=BUDGET)
+    return changed(setting, CHANGES, gradients=BUDGET)
 
 
 def main():
